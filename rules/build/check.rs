@@ -1,0 +1,180 @@
+//! What must hold across rows: no number twice, no unknown word, no dangling name.
+
+use crate::read::{Fault, File, Table};
+use crate::row::{self, ARGUMENT_KINDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
+use std::collections::HashMap;
+use toml::Spanned;
+
+/// Numbers from here on are pseudo-numbers of interfaces that only a libc has.
+pub const NUMBERS: u16 = 512;
+
+/// Checks the whole table; the first fault ends the build.
+pub fn table(table: &Table) -> Result<(), Fault> {
+    calls(table)?;
+    rules(table)?;
+    sysctl(table)
+}
+
+fn calls(table: &Table) -> Result<(), Fault> {
+    let mut names = HashMap::new();
+    let mut numbers = HashMap::new();
+    for (file, rows) in &table.calls {
+        for (name, call) in rows {
+            let at = name.span().start;
+            let name = name.get_ref();
+            let call = call.get_ref();
+            if names.insert(name, ()).is_some() {
+                return Err(file.fault(at, format!("system call {name} has two rows")));
+            }
+            if call.x86_64.is_none() && call.i386.is_none() && call.note.is_none() {
+                return Err(file.fault(at, format!("{name} has no number, and no note that says why")));
+            }
+            if call.since.is_empty() || call.source.is_empty() {
+                return Err(file.fault(at, format!("{name} needs since and source")));
+            }
+            for (arch, number) in [("x86_64", call.x86_64), ("i386", call.i386)] {
+                let Some(number) = number else { continue };
+                if number >= NUMBERS {
+                    return Err(file.fault(at, format!("{arch} number {number} is not below {NUMBERS}")));
+                }
+                if let Some(other) = numbers.insert((arch, number), name) {
+                    return Err(file.fault(at, format!("{arch} number {number} is {other}'s already")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rules(table: &Table) -> Result<(), Fault> {
+    let mut names = HashMap::new();
+    let mut symbols = HashMap::new();
+    let mut claimed = HashMap::new();
+    for (file, rows) in &table.rules {
+        for (name, rule) in rows {
+            let at = name.span().start;
+            if names.insert(name.get_ref(), ()).is_some() {
+                return Err(file.fault(at, format!("rule {} has two rows", name.get_ref())));
+            }
+            for call in &rule.get_ref().calls {
+                if find_call(table, call.get_ref()).is_none() {
+                    let what = format!("no row for system call {} in calls/", call.get_ref());
+                    return Err(file.fault(call.span().start, what));
+                }
+                if let Some(other) = claimed.insert(call.get_ref(), name.get_ref()) {
+                    let what = format!("system call {} is rule {other}'s already", call.get_ref());
+                    return Err(file.fault(call.span().start, what));
+                }
+            }
+            rule_words(file, at, rule.get_ref())?;
+            let rule = rule.get_ref();
+            own_symbols(file, rule.symbols.iter().chain(&rule.by_hand), &mut symbols)?;
+        }
+    }
+    let (file, rows) = &table.doors;
+    for row in rows.values() {
+        own_symbols(file, row.get_ref().symbols.iter(), &mut symbols)?;
+    }
+    Ok(())
+}
+
+fn own_symbols<'a>(
+    file: &File,
+    symbols: impl Iterator<Item = &'a Spanned<String>>,
+    seen: &mut HashMap<&'a str, ()>,
+) -> Result<(), Fault> {
+    for symbol in symbols {
+        if seen.insert(symbol.get_ref(), ()).is_some() {
+            let what = format!("symbol {} is named twice", symbol.get_ref());
+            return Err(file.fault(symbol.span().start, what));
+        }
+    }
+    Ok(())
+}
+
+fn rule_words(file: &File, at: usize, rule: &row::Rule) -> Result<(), Fault> {
+    let unknown = |spanned: &Spanned<String>, what: &str| {
+        Err(file.fault(spanned.span().start, format!("unknown {what} \"{}\"", spanned.get_ref())))
+    };
+    if trigger(rule.trigger.get_ref()).is_none() {
+        return unknown(&rule.trigger, "trigger");
+    }
+    if word(FIDELITIES, rule.fidelity.get_ref()).is_none() {
+        return unknown(&rule.fidelity, "fidelity");
+    }
+    let owes = matches!(rule.fidelity.get_ref().as_str(), "partial" | "refuse");
+    if owes != rule.difference.is_some() {
+        let what = "partial and refuse need a difference, exact and pretend have none";
+        return Err(file.fault(rule.fidelity.span().start, what));
+    }
+    if rule.arguments.len() > 6 {
+        return Err(file.fault(at, "a system call has at most six arguments"));
+    }
+    for argument in &rule.arguments {
+        let kind = argument.get_ref().split_once(": ").map(|(_, kind)| kind);
+        if kind.and_then(|k| word(ARGUMENT_KINDS, k)).is_none() {
+            return unknown(argument, "argument (\"name: kind\")");
+        }
+    }
+    if let Some(probe) = &rule.probe {
+        if probe.get_ref().arguments.len() > 6 || rule.calls.is_empty() {
+            return Err(file.fault(probe.span().start, "a probe needs a call and at most six arguments"));
+        }
+        if word(ERRNOS, &probe.get_ref().errno).is_none() {
+            let what = format!("unknown errno \"{}\"", probe.get_ref().errno);
+            return Err(file.fault(probe.span().start, what));
+        }
+    }
+    if let Some(handler) = &rule.handler {
+        if handler.get_ref().split("::").count() != 2 {
+            return unknown(handler, "handler (\"file::function\")");
+        }
+    } else if !rule.symbols.is_empty() {
+        return Err(file.fault(at, "doors made by the build need a handler"));
+    }
+    if rule.does.is_empty() || rule.source.is_empty() {
+        return Err(file.fault(at, "a rule needs does and source"));
+    }
+    Ok(())
+}
+
+/// The trigger's variant and errno (0 where it has none).
+pub fn trigger(text: &str) -> Option<(&'static str, u8)> {
+    match text {
+        "absent" => Some(("Absent", 0)),
+        "match" => Some(("Match", 0)),
+        "start" => Some(("Start", 0)),
+        _ => Some(("Result", word(ERRNOS, text.strip_prefix("result ")?)?)),
+    }
+}
+
+fn sysctl(table: &Table) -> Result<(), Fault> {
+    let (file, tables) = &table.sysctl;
+    for (name, rows) in tables {
+        if rows.len() > usize::from(u8::MAX) {
+            return Err(file.fault(name.span().start, "a sysctl table has at most 255 rows"));
+        }
+        for (key, row) in rows {
+            let at = key.span().start;
+            let row = row.get_ref();
+            if row.interface == row.number.is_some() || row.interface == row.file.is_some() {
+                return Err(file.fault(at, "a row has a number and a file, or is interface = true"));
+            }
+            match (&row.r#type, &row.table) {
+                (Some(r#type), None) if word(SYSCTL_TYPES, r#type).is_some() => {}
+                (None, Some(child)) if tables.keys().any(|t| t.get_ref() == child) => {}
+                _ => return Err(file.fault(at, "a row has a known type or the name of a table")),
+            }
+        }
+    }
+    if !tables.keys().any(|t| t.get_ref() == "root") {
+        return Err(file.fault(0, "no table named root"));
+    }
+    Ok(())
+}
+
+/// The row of a system call by its name.
+pub fn find_call<'a>(table: &'a Table, name: &str) -> Option<&'a row::Call> {
+    let found = table.calls.iter().find_map(|(_, rows)| rows.iter().find(|(n, _)| n.get_ref() == name));
+    found.map(|(_, row)| row.get_ref())
+}

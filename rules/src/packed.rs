@@ -1,0 +1,167 @@
+//! The table as the shim holds it: numbers and offsets only, no pointer to relocate.
+
+use crate::{ArgumentKind, Trigger};
+
+/// System call numbers the bitmaps cover; slots from here on belong to interfaces only a libc has.
+pub const NUMBERS: usize = 512;
+
+/// 64-bit words of a bitmap by slot.
+pub const SLOT_WORDS: usize = NUMBERS / 64 + 1;
+
+/// Offset and length of a string in `TEXT`.
+#[derive(Clone, Copy)]
+struct Str(u16, u8);
+
+impl Str {
+    fn bytes(self) -> &'static [u8] {
+        let start = usize::from(self.0);
+        TEXT.get(start..start + usize::from(self.1)).unwrap_or(b"")
+    }
+}
+
+struct PackedRule {
+    name: Str,
+    slot: u16,
+    trigger: Trigger,
+    probe: u8,
+    first_argument: u8,
+    arguments: u8,
+}
+
+struct PackedArgument {
+    name: Str,
+    kind: ArgumentKind,
+}
+
+/// Harmless arguments, and the errno of an unfiltered kernel for an unprivileged caller.
+pub struct Probe {
+    /// The six arguments, to be sign-extended.
+    pub arguments: [i32; 6],
+    /// The errno that is due.
+    pub errno: u8,
+}
+
+impl RuleId {
+    fn row(self) -> Option<&'static PackedRule> {
+        RULES.get(self as usize)
+    }
+
+    /// All rules.
+    pub fn all() -> impl Iterator<Item = RuleId> {
+        IDS.iter().copied()
+    }
+
+    /// How many rules there are.
+    pub const COUNT: usize = IDS.len();
+
+    /// The rule of an x86-64 system call number.
+    pub fn of_number(number: usize) -> Option<RuleId> {
+        let id = *RULE_OF_NUMBER.get(number)?;
+        IDS.get(usize::from(id).checked_sub(1)?).copied()
+    }
+
+    /// The name in logs and settings.
+    pub fn name(self) -> &'static [u8] {
+        self.row().map_or(b"", |row| row.name.bytes())
+    }
+
+    /// The rule's bit in the bitmaps: the number of its first call, or one from [`NUMBERS`] up.
+    pub fn slot(self) -> usize {
+        self.row().map_or(NUMBERS, |row| usize::from(row.slot))
+    }
+
+    /// The x86-64 number of its first system call.
+    pub fn number(self) -> Option<usize> {
+        Some(self.slot()).filter(|&slot| slot < NUMBERS)
+    }
+
+    /// When it acts.
+    pub fn trigger(self) -> Trigger {
+        self.row().map_or(Trigger::Match, |row| row.trigger)
+    }
+
+    /// How to tell a filter's EPERM from the kernel's.
+    pub fn probe(self) -> Option<&'static Probe> {
+        PROBES.get(usize::from(self.row()?.probe))
+    }
+
+    /// Names and kinds of the arguments.
+    pub fn arguments(self) -> impl Iterator<Item = (&'static [u8], ArgumentKind)> {
+        let (first, count) =
+            self.row().map_or((0, 0), |r| (usize::from(r.first_argument), usize::from(r.arguments)));
+        let rows = ARGUMENTS.get(first..first + count).unwrap_or(&[]);
+        rows.iter().map(|argument| (argument.name.bytes(), argument.kind))
+    }
+}
+
+/// How kernel 5.4 converted between a file under /proc/sys and the binary value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SysctlType {
+    /// Text; one trailing newline cut.
+    String,
+    /// A vector of C `unsigned int`.
+    Int,
+    /// A vector of C `unsigned long`.
+    Long,
+    /// Sixteen bytes of a UUID.
+    Uuid,
+    /// A DECnet node address.
+    DnAddress,
+}
+
+/// A row of the binary sysctl name space.
+struct SysctlRow {
+    number: i32,
+    file: Str,
+    leads_to: u8,
+}
+
+impl SysctlRow {
+    const fn file(r#type: SysctlType) -> u8 {
+        0x80 | r#type as u8
+    }
+
+    const fn table(index: u8) -> u8 {
+        index
+    }
+}
+
+/// A step of a binary sysctl name.
+pub enum SysctlStep {
+    /// A folder named like this, and the table of the names in it.
+    Table(&'static [u8], SysctlTable),
+    /// A file named like this, with its conversion.
+    File(&'static [u8], SysctlType),
+}
+
+/// A table of binary sysctl names.
+#[derive(Clone, Copy)]
+pub struct SysctlTable(u8);
+
+impl SysctlTable {
+    /// The table of `CTL_KERN`, `CTL_VM` and so on.
+    pub const ROOT: SysctlTable = SysctlTable(SYSCTL_ROOT);
+
+    /// Looks a number up. A table's interface row (its file name is empty) fits any number that is an
+    /// interface index: `interface` tells whether this one is, and is asked only there.
+    pub fn step(self, number: i32, mut interface: impl FnMut() -> bool) -> Option<SysctlStep> {
+        let &(first, count) = SYSCTL_TABLES.get(usize::from(self.0))?;
+        let first = usize::from(first);
+        for row in SYSCTL_ROWS.get(first..first + usize::from(count))? {
+            let name = row.file.bytes();
+            if if name.is_empty() { interface() } else { row.number == number } {
+                return Some(match row.leads_to {
+                    0x80 => SysctlStep::File(name, SysctlType::String),
+                    0x81 => SysctlStep::File(name, SysctlType::Int),
+                    0x82 => SysctlStep::File(name, SysctlType::Long),
+                    0x83 => SysctlStep::File(name, SysctlType::Uuid),
+                    0x84.. => SysctlStep::File(name, SysctlType::DnAddress),
+                    table => SysctlStep::Table(name, SysctlTable(table)),
+                });
+            }
+        }
+        None
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/packed.rs"));

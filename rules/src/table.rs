@@ -1,0 +1,83 @@
+//! The table with plain strings, as `evercall rules` prints it.
+
+use crate::{Fidelity, Trigger};
+
+/// A system call that Linux has or had.
+#[derive(Debug)]
+pub struct Call {
+    /// The kernel's name: `__NR_` of the headers without the prefix.
+    pub name: &'static str,
+    /// The family: the TOML file it stands in.
+    pub family: &'static str,
+    /// Number on x86-64, if it ever had one there.
+    pub x86_64: Option<u16>,
+    /// Number on i386, if it ever had one there.
+    pub i386: Option<u16>,
+    /// First kernel that had it, or `never` for a number that was only reserved.
+    pub since: &'static str,
+    /// Last kernel that had it, if it was removed.
+    pub until: Option<&'static str>,
+    /// The option without which a kernel is built without it.
+    pub option: Option<&'static str>,
+    /// What to know of it.
+    pub note: Option<&'static str>,
+    /// Where these facts were read.
+    pub source: &'static str,
+}
+
+/// A rule of evercall.
+#[derive(Debug)]
+pub struct Rule {
+    /// What people call the interface.
+    pub name: &'static str,
+    /// The family: the TOML file it stands in.
+    pub family: &'static str,
+    /// The system calls it answers, by name.
+    pub calls: &'static [&'static str],
+    /// The libc symbols that `libevercall.so` exports for it.
+    pub symbols: &'static [&'static str],
+    /// `name: kind` of each argument.
+    pub arguments: &'static [&'static str],
+    /// When it acts.
+    pub trigger: Trigger,
+    /// The errno that an unfiltered kernel gives for these harmless arguments.
+    pub probe: Option<(&'static str, &'static [i32])>,
+    /// What a call becomes.
+    pub does: &'static str,
+    /// How true the translation is.
+    pub fidelity: Fidelity,
+    /// The sentence that `partial` and `refuse` owe.
+    pub difference: Option<&'static str>,
+    /// Where the behaviour was read.
+    pub source: &'static str,
+}
+
+/// Exported symbols that belong to no rule.
+#[derive(Debug)]
+pub struct Door {
+    /// The name of the row.
+    pub name: &'static str,
+    /// The libc symbols that `libevercall.so` exports.
+    pub symbols: &'static [&'static str],
+    /// What the door does.
+    pub does: &'static str,
+    /// Where the behaviour was read.
+    pub source: &'static str,
+}
+
+impl Call {
+    /// The system call of a name.
+    pub fn find(name: &str) -> Option<&'static Call> {
+        let index = CALLS.binary_search_by(|call| call.name.cmp(name)).ok()?;
+        CALLS.get(index)
+    }
+}
+
+impl Rule {
+    /// The rule that answers a system call.
+    pub fn of_call(name: &str) -> Option<&'static Rule> {
+        RULES.iter().find(|rule| rule.calls.contains(&name))
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/table.rs"));

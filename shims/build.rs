@@ -1,0 +1,25 @@
+//! Link arguments of `libevercall.so`: freestanding, few segments, and no panic path.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    for argument in [
+        // One linker everywhere: newer toolchains default to lld, which lays out four segments.
+        "-fuse-ld=bfd",
+        "-nostdlib",
+        "-nostartfiles",
+        "-Wl,-soname,libevercall.so",
+        // Loaders before glibc 2.5 read DT_HASH only, musl and newer glibc builds like DT_GNU_HASH.
+        "-Wl,--hash-style=both",
+        "-Wl,-z,noexecstack",
+        // Two segments instead of five: each mapping costs every exec (shared/baselines.md).
+        "-Wl,-z,noseparate-code",
+        "-Wl,-z,norelro",
+        "-Wl,-z,max-page-size=4096",
+        "-Wl,--build-id=none",
+        "-Wl,--gc-sections",
+        // Any undefined symbol but the weak ones fails the link; so does a panic path (lib.rs).
+        "-Wl,-z,defs",
+    ] {
+        println!("cargo:rustc-cdylib-link-arg={argument}");
+    }
+}

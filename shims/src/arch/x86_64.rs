@@ -1,0 +1,126 @@
+//! x86-64: the raw system call, references that may stay unresolved, and the memory functions that the
+//! compiler calls.
+
+use core::arch::{asm, global_asm};
+
+/// A raw system call. Returns what the kernel left in RAX: a result, or -errno.
+///
+/// # Safety
+/// The call must be sound with these arguments: a pointer that the kernel writes through is memory of
+/// ours, or the program's own argument.
+#[inline]
+pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
+    let result;
+    // SAFETY: the kernel's calling convention (syscall(2)): RCX and R11 are lost, all else is kept.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack)
+        );
+    }
+    result
+}
+
+// The only symbols that the library leaves undefined, all weak: tests/shim_file.rs holds the list.
+// Read through the GOT, so that a program without a libc finds 0 there. The weak marks stand outside
+// any function: a `.weak` inside inline code would be lost if that code were dropped.
+global_asm!(".weak __errno_location", ".weak __environ");
+
+/// The address of libc's `__errno_location`, or 0 where no libc is loaded.
+#[inline]
+pub fn errno_location() -> usize {
+    let address;
+    // SAFETY: reads one word of our own global offset table.
+    unsafe {
+        asm!("mov {}, qword ptr [rip + __errno_location@GOTPCREL]", out(reg) address,
+             options(pure, readonly, nostack, preserves_flags));
+    }
+    address
+}
+
+/// The address of libc's `__environ` variable, or 0 where no libc is loaded.
+#[inline]
+pub fn environ_variable() -> usize {
+    let address;
+    // SAFETY: reads one word of our own global offset table.
+    unsafe {
+        asm!("mov {}, qword ptr [rip + __environ@GOTPCREL]", out(reg) address,
+             options(pure, readonly, nostack, preserves_flags));
+    }
+    address
+}
+
+/// The address of our own dynamic section, and the address we are loaded at.
+#[inline]
+pub fn own_image() -> (usize, usize) {
+    let (dynamic, base);
+    // SAFETY: both symbols are made by the linker and hidden; only addresses are taken.
+    unsafe {
+        asm!("lea {}, [rip + _DYNAMIC]", ".hidden __ehdr_start", "lea {}, [rip + __ehdr_start]",
+             out(reg) dynamic, out(reg) base, options(pure, nomem, nostack, preserves_flags));
+    }
+    (dynamic, base)
+}
+
+/// The stack pointer, for telling the first thread's stack from other memory.
+#[inline]
+pub fn stack_pointer() -> usize {
+    let sp;
+    // SAFETY: copies a register.
+    unsafe { asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    sp
+}
+
+// The compiler calls these by name. Hidden, so that the program's own are never replaced.
+#[cfg(not(test))]
+global_asm!(
+    ".macro evercall_function name",
+    ".globl \\name",
+    ".hidden \\name",
+    ".type \\name, @function",
+    "\\name:",
+    ".endm",
+    ".text",
+    "evercall_function memmove",
+    "mov rax, rdi",
+    "mov rcx, rdi",
+    "sub rcx, rsi",
+    "cmp rcx, rdx",
+    "jae 2f",
+    "lea rdi, [rdi + rdx - 1]",
+    "lea rsi, [rsi + rdx - 1]",
+    "mov rcx, rdx",
+    "std",
+    "rep movsb",
+    "cld",
+    "ret",
+    "evercall_function memcpy",
+    "mov rax, rdi",
+    "2:",
+    "mov rcx, rdx",
+    "rep movsb",
+    "ret",
+    "evercall_function memset",
+    "mov r8, rdi",
+    "mov eax, esi",
+    "mov rcx, rdx",
+    "rep stosb",
+    "mov rax, r8",
+    "ret",
+    "evercall_function memcmp",
+    "evercall_function bcmp",
+    "xor eax, eax",
+    "mov rcx, rdx",
+    "test rcx, rcx",
+    "je 3f",
+    "repe cmpsb",
+    "je 3f",
+    "movzx eax, byte ptr [rdi - 1]",
+    "movzx ecx, byte ptr [rsi - 1]",
+    "sub eax, ecx",
+    "3:",
+    "ret",
+);

@@ -1,0 +1,74 @@
+//! Reading files of /proc line by line, with a buffer on the stack.
+
+use crate::sys::{self, Fd, Result};
+use core::ffi::CStr;
+
+/// Bytes of a line that are looked at; the rest of a longer one is skipped.
+const LINE: usize = 1024;
+
+/// The lines of a file.
+pub struct Lines {
+    fd: Fd,
+    buffer: [u8; LINE],
+    start: usize,
+    end: usize,
+}
+
+impl Lines {
+    /// Opens a file. Errors: those of open(2).
+    pub fn open(path: &CStr) -> Result<Lines> {
+        let fd = sys::open(path, libc::O_RDONLY, 0)?;
+        Ok(Lines { fd, buffer: [0; LINE], start: 0, end: 0 })
+    }
+
+    /// The next line without its newline; None at the end. Errors: those of read(2).
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+        let mut searched = self.start;
+        let mut skipping = false;
+        loop {
+            let fresh = self.buffer.get(searched..self.end).unwrap_or(&[]);
+            if let Some(at) = fresh.iter().position(|&b| b == b'\n') {
+                let from = self.start;
+                self.start = searched + at + 1;
+                if skipping {
+                    skipping = false;
+                    searched = self.start;
+                    continue;
+                }
+                return Ok(self.buffer.get(from..self.start - 1));
+            }
+            if self.start > 0 {
+                self.buffer.copy_within(self.start.min(self.end)..self.end.min(LINE), 0);
+                self.end -= self.start.min(self.end);
+                self.start = 0;
+            } else if self.end >= LINE {
+                skipping = true;
+                self.end = 0;
+            }
+            searched = self.end;
+            let n = match self.buffer.get_mut(self.end..) {
+                Some(room) => sys::read(self.fd.0, room)?,
+                None => 0,
+            };
+            if n == 0 {
+                let last = self.end;
+                self.start = last;
+                return Ok(if last == 0 || skipping { None } else { self.buffer.get(..last) });
+            }
+            self.end += n;
+        }
+    }
+}
+
+/// Reads the start of a file: what fits into the buffer. Errors: those of open(2) and read(2).
+pub fn read_start<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let fd = sys::open(path, libc::O_RDONLY, 0)?;
+    let mut length = 0;
+    while let Some(room) = buffer.get_mut(length..).filter(|room| !room.is_empty()) {
+        match sys::read(fd.0, room)? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    Ok(buffer.get(..length).unwrap_or(&[]))
+}

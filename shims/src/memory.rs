@@ -1,0 +1,145 @@
+//! The program's memory, reached as the kernel would: a bad address is EFAULT, never a fault.
+//!
+//! process_vm_readv(2) and process_vm_writev(2) on ourselves check the address in the kernel. Where a
+//! profile refuses them (Docker's before kernel 4.8), a pipe does the same check with read and write.
+
+use crate::arch::syscall;
+use crate::sys::{self, Errno, Result, User, check};
+use core::mem::{MaybeUninit, size_of};
+
+/// Types of which every bit pattern is a value, so that bytes may become one.
+///
+/// # Safety
+/// Integers, and `repr(C)` structs or arrays of them without padding.
+pub unsafe trait Plain: Copy {}
+// SAFETY: integers.
+unsafe impl Plain for u8 {}
+// SAFETY: integers.
+unsafe impl Plain for i32 {}
+// SAFETY: integers.
+unsafe impl Plain for u32 {}
+// SAFETY: integers.
+unsafe impl Plain for i64 {}
+// SAFETY: integers.
+unsafe impl Plain for u64 {}
+// SAFETY: integers.
+unsafe impl Plain for usize {}
+// SAFETY: an array of integers.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+fn bytes_of<T: Plain>(value: &T) -> &[u8] {
+    // SAFETY: T is plain: no padding, so all its bytes are initialised.
+    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast(), size_of::<T>()) }
+}
+
+/// Copies bytes from the program. EFAULT if any of them cannot be read.
+pub fn read(from: User, to: &mut [u8]) -> Result<()> {
+    if to.is_empty() {
+        return Ok(());
+    }
+    let local = [to.as_mut_ptr() as usize, to.len()];
+    let remote = [from.0, to.len()];
+    match transfer(libc::SYS_process_vm_readv, &local, &remote) {
+        Some(answer) => whole(answer, to.len()),
+        None => through_pipe(to.len(), |writer, at, n| sys::write_user(writer, from.at(at), n), |reader, at| {
+            to.get_mut(at..).map_or(Ok(0), |rest| sys::read(reader, rest))
+        }),
+    }
+}
+
+/// Copies bytes to the program. EFAULT if any of them cannot be written.
+pub fn write(to: User, from: &[u8]) -> Result<()> {
+    if from.is_empty() {
+        return Ok(());
+    }
+    let local = [from.as_ptr() as usize, from.len()];
+    let remote = [to.0, from.len()];
+    match transfer(libc::SYS_process_vm_writev, &local, &remote) {
+        Some(answer) => whole(answer, from.len()),
+        None => through_pipe(
+            from.len(),
+            |writer, at, n| from.get(at..at + n).map_or(Ok(0), |part| sys::write(writer, part)),
+            |reader, at| sys::read_user(reader, to.at(at), from.len() - at),
+        ),
+    }
+}
+
+/// Reads one value.
+pub fn get<T: Plain>(from: User) -> Result<T> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: zeroed above, so the bytes are initialised; T is plain, so any bytes are a value.
+    unsafe {
+        read(from, core::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size_of::<T>()))?;
+        Ok(value.assume_init())
+    }
+}
+
+/// Writes one value.
+pub fn put<T: Plain>(to: User, value: T) -> Result<()> {
+    write(to, bytes_of(&value))
+}
+
+/// The bytes of a plain value, for building structs field by field.
+pub fn plain<T: Plain>(value: &T) -> &[u8] {
+    bytes_of(value)
+}
+
+/// Copies a NUL-terminated string, as the kernel's strncpy_from_user: the part before the NUL, or
+/// None if `to` is full before one came. EFAULT if it runs into memory that cannot be read.
+pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
+    const PAGE: usize = 4096;
+    let mut done = 0;
+    while done < to.len() {
+        // Never past a page's end in one go: the next page may not be there, and need not be.
+        let here = from.at(done);
+        let part = (PAGE - here.0 % PAGE).min(to.len() - done);
+        let Some(piece) = to.get_mut(done..done + part) else { break };
+        read(here, piece)?;
+        if let Some(end) = piece.iter().position(|&b| b == 0) {
+            return Ok(to.get(..done + end));
+        }
+        done += part;
+    }
+    Ok(None)
+}
+
+/// One process_vm call on ourselves; None where a profile refuses it.
+fn transfer(number: i64, local: &[usize; 2], remote: &[usize; 2]) -> Option<isize> {
+    let pid = sys::getpid() as usize;
+    let args = [pid, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
+    // SAFETY: `local` describes a live slice of the caller's; the kernel checks `remote`.
+    let answer = unsafe { syscall(number as usize, args) };
+    match check(answer) {
+        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES | libc::ESRCH)) => None,
+        _ => Some(answer),
+    }
+}
+
+fn whole(answer: isize, length: usize) -> Result<()> {
+    if check(answer)? == length { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+}
+
+/// Moves bytes through a pipe, a page at most at a time, so that the kernel checks the program's side.
+fn through_pipe(
+    length: usize,
+    mut fill: impl FnMut(i32, usize, usize) -> Result<usize>,
+    mut drain: impl FnMut(i32, usize) -> Result<usize>,
+) -> Result<()> {
+    let (reader, writer) = sys::pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)?;
+    let mut done = 0;
+    while done < length {
+        let written = fill(writer.0, done, (length - done).min(4096))?;
+        let mut got = 0;
+        while got < written {
+            match drain(reader.0, done + got)? {
+                0 => return Err(Errno(libc::EFAULT)),
+                n => got += n,
+            }
+        }
+        if written == 0 {
+            return Err(Errno(libc::EFAULT));
+        }
+        done += written;
+    }
+    Ok(())
+}

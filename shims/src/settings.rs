@@ -1,0 +1,248 @@
+//! The settings: `/etc/evercall.conf` as `key = value`, then the environment, which wins. In secure
+//! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
+
+use crate::logging::{Format, Mode, notice};
+use crate::start::{SECURE, strings};
+use crate::state;
+use crate::sys;
+use crate::text::{Text, parse_decimal, trim};
+use core::cell::UnsafeCell;
+use evercall_rules::packed::RuleId;
+
+/// Bytes of LD_PRELOAD and the EVERCALL_ settings that are kept to be put back at exec.
+const KEPT: usize = 512;
+
+/// Longest path of a log file, bytes.
+const LOG_PATH: usize = 256;
+
+/// Bytes of the configuration file that are read.
+const CONFIGURATION: usize = 4096;
+
+/// RLIMIT_NOFILE above this is absurd: nobody's program needs it, and many loop over it.
+pub const NOFILE_LIMIT: u64 = 1 << 20;
+
+/// Where log lines go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum LogTo {
+    /// A descriptor that the process was started with.
+    Fd(i32),
+    /// A file, in `Settings::log_path`.
+    Path,
+}
+
+/// What the user asked for.
+pub struct Settings {
+    /// Which translations are logged.
+    pub log: Mode,
+    /// The form of the lines.
+    pub log_format: Format,
+    /// Where they go.
+    pub log_to: LogTo,
+    /// The file, if they go to one.
+    pub log_path: Text<LOG_PATH>,
+    /// The cap on RLIMIT_NOFILE; 0 leaves it alone.
+    pub nofile: u64,
+    /// Whether exec puts the preload back.
+    pub keep: bool,
+    /// `NAME=value` strings to put back, each with its NUL; LD_PRELOAD first, if it was there.
+    pub kept: Text<KEPT>,
+}
+
+struct Shared(UnsafeCell<Settings>);
+
+// SAFETY: written once, in `read`, by the one thread that start::begin lets in; read only afterwards,
+// behind the acquire load of start::ready.
+unsafe impl Sync for Shared {}
+
+static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
+    log: Mode::Off,
+    log_format: Format::Text,
+    log_to: LogTo::Fd(2),
+    log_path: Text::new(),
+    nofile: NOFILE_LIMIT,
+    keep: true,
+    kept: Text::new(),
+}));
+
+/// The settings, once start::ready() said yes.
+pub fn get() -> &'static Settings {
+    // SAFETY: see Shared.
+    unsafe { &*SETTINGS.0.get() }
+}
+
+fn is_off(value: &[u8]) -> bool {
+    matches!(value, b"off" | b"0" | b"no" | b"false")
+}
+
+fn is_on(value: &[u8]) -> bool {
+    matches!(value, b"on" | b"1" | b"yes" | b"true")
+}
+
+/// Reads everything. False: evercall is switched off.
+pub fn read(environment: usize) -> bool {
+    let secure = SECURE.get() != 0;
+    let ours = || strings(if secure { 0 } else { environment }).map(|s| s.to_bytes());
+    // The kill switch, before anything else is done.
+    if ours().any(|s| s.strip_prefix(b"EVERCALL=").is_some_and(is_off)) {
+        return false;
+    }
+    // SAFETY: see Shared: nobody else is here, and nobody reads yet.
+    let settings = unsafe { &mut *SETTINGS.0.get() };
+    let mut on = true;
+    from_file(secure, |key, value| {
+        if key == b"evercall" {
+            on = !is_off(value);
+        } else {
+            settings.set(key, value);
+        }
+    });
+    for string in ours() {
+        if let Some((name, value)) = string.strip_prefix(b"EVERCALL").and_then(split) {
+            if let Some(name) = name.strip_prefix(b"_") {
+                settings.set_upper(name, value);
+            } else if name.is_empty() {
+                on = true;
+            }
+            settings.keep_string(string);
+        } else if let Some(preload) = string.strip_prefix(b"LD_PRELOAD=") {
+            settings.keep_preload(preload);
+        }
+    }
+    on
+}
+
+/// `NAME=value` at its first equals sign.
+fn split(string: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = string.iter().position(|&b| b == b'=')?;
+    Some((string.get(..at)?, string.get(at + 1..)?))
+}
+
+fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let Ok(file) = sys::open(c"/etc/evercall.conf", flags, 0) else { return };
+    let Ok(stat) = sys::fstat(file.0) else { return };
+    let safe = stat.st_uid == 0 && stat.st_mode & 0o022 == 0;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG || (secure && !safe) {
+        return;
+    }
+    let mut buffer = [0u8; CONFIGURATION];
+    let Ok(length) = sys::read(file.0, &mut buffer) else { return };
+    for line in buffer.get(..length).unwrap_or(&[]).split(|&b| b == b'\n') {
+        let line = trim(line);
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        if let Some((key, value)) = split(line) {
+            set(trim(key), trim(value));
+        }
+    }
+}
+
+impl Settings {
+    /// A setting by the name of its environment variable, without EVERCALL_.
+    fn set_upper(&mut self, name: &[u8], value: &[u8]) {
+        let mut key = Text::<24>::new();
+        for &byte in name {
+            key.push_byte(byte.to_ascii_lowercase());
+        }
+        self.set(key.bytes(), value);
+    }
+
+    /// A setting by its key in the file. What is not understood changes nothing, and is noticed in the log.
+    fn set(&mut self, key: &[u8], value: &[u8]) {
+        let known = match key {
+            b"log" => Mode::parse(value).map(|mode| self.log = mode).is_some(),
+            b"log_format" => Format::parse(value).map(|format| self.log_format = format).is_some(),
+            b"log_to" => self.set_log_to(value),
+            b"nofile" => self.set_nofile(value),
+            b"keep" => {
+                self.keep = !is_off(value);
+                is_off(value) || is_on(value)
+            }
+            b"force" => force(value),
+            _ => false,
+        };
+        if !known {
+            notice(key, value);
+        }
+    }
+
+    fn set_log_to(&mut self, value: &[u8]) -> bool {
+        if value == b"stderr" {
+            self.log_to = LogTo::Fd(2);
+        } else if let Some(number) = value.strip_prefix(b"fd:") {
+            match parse_decimal(number) {
+                Some((fd, b"")) if fd <= i32::MAX as u64 => self.log_to = LogTo::Fd(fd as i32),
+                _ => return false,
+            }
+        } else if value.starts_with(b"/") {
+            self.log_path.truncate(0);
+            self.log_path.push(value);
+            self.log_to = LogTo::Path;
+            return !self.log_path.is_cut();
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn set_nofile(&mut self, value: &[u8]) -> bool {
+        match parse_decimal(value) {
+            Some((limit, b"")) if limit > 0 => self.nofile = limit,
+            _ if is_off(value) => self.nofile = 0,
+            _ => return value == b"auto",
+        }
+        true
+    }
+
+    fn keep_string(&mut self, string: &[u8]) {
+        let before = self.kept.bytes().len();
+        self.kept.push(string).push_byte(0);
+        if self.kept.is_cut() {
+            self.kept.truncate(before);
+        }
+    }
+
+    /// Keeps our own entry of an LD_PRELOAD list, which ld.so divides by blanks and colons (ld.so(8)).
+    fn keep_preload(&mut self, list: &[u8]) {
+        for entry in list.split(|&b| b == b':' || b == b' ') {
+            if is_ours(entry) {
+                let mut string = Text::<LOG_PATH>::new();
+                string.push(b"LD_PRELOAD=").push(entry);
+                if !string.is_cut() {
+                    self.keep_string(string.bytes());
+                }
+                return;
+            }
+        }
+    }
+
+    /// The strings to put back at exec.
+    pub fn kept_strings(&self) -> impl Iterator<Item = &[u8]> {
+        self.kept.bytes().split_inclusive(|&b| b == 0)
+    }
+}
+
+/// Whether an entry of LD_PRELOAD is this library, under whatever folder or version.
+pub fn is_ours(entry: &[u8]) -> bool {
+    let name = entry.rsplit(|&b| b == b'/').next().unwrap_or(entry);
+    name.starts_with(b"libevercall")
+}
+
+/// `ustat,sysfs` or `all`: these rules act though the host would answer. Rules that act once at start
+/// have nothing to be forced to.
+fn force(list: &[u8]) -> bool {
+    let mut known = true;
+    for name in list.split(|&b| b == b',') {
+        let name = trim(name);
+        let mut found = name.is_empty();
+        for rule in RuleId::all() {
+            if name == b"all" || name == rule.name() {
+                state::act(rule);
+                found = true;
+            }
+        }
+        known &= found;
+    }
+    known
+}

@@ -1,0 +1,184 @@
+//! The start: finds environment and auxiliary vector, reads the settings, applies the rules that act once.
+//!
+//! Runs from the constructor, or at the first call that needs it where no constructor ever ran. Nobody
+//! waits for it: a call that comes while another thread (or the code a signal interrupted) is in here is
+//! handed on as if evercall were not there.
+
+use crate::arch;
+use crate::files;
+use crate::handlers;
+use crate::logging;
+use crate::settings;
+use crate::state;
+use core::ffi::CStr;
+use core::sync::atomic::{
+    AtomicU8, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+const UNBORN: u8 = 0;
+const STARTING: u8 = 1;
+const READY: u8 = 2;
+static PHASE: AtomicU8 = AtomicU8::new(UNBORN);
+
+/// A value of the auxiliary vector (getauxval(3)), kept from the start; 0 where there is none.
+pub struct Auxiliary(AtomicUsize);
+
+impl Auxiliary {
+    const UNKNOWN: Auxiliary = Auxiliary(AtomicUsize::new(0));
+
+    /// The value.
+    pub fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Address of the program headers.
+pub static PROGRAM_HEADERS: Auxiliary = Auxiliary::UNKNOWN;
+/// How many program headers there are.
+pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::UNKNOWN;
+/// Where the dynamic loader is mapped.
+pub static LOADER_BASE: Auxiliary = Auxiliary::UNKNOWN;
+/// Where the vDSO is mapped.
+pub static VDSO: Auxiliary = Auxiliary::UNKNOWN;
+/// Whether the program runs with raised rights.
+pub static SECURE: Auxiliary = Auxiliary::UNKNOWN;
+/// The path the program was executed by.
+pub static EXEC_PATH: Auxiliary = Auxiliary::UNKNOWN;
+
+fn keep(kind: u64, value: usize) {
+    let auxiliary = match kind {
+        libc::AT_PHDR => &PROGRAM_HEADERS,
+        libc::AT_PHNUM => &PROGRAM_HEADER_COUNT,
+        libc::AT_BASE => &LOADER_BASE,
+        libc::AT_SYSINFO_EHDR => &VDSO,
+        libc::AT_SECURE => &SECURE,
+        libc::AT_EXECFN => &EXEC_PATH,
+        _ => return,
+    };
+    auxiliary.0.store(value, Relaxed);
+}
+
+/// The program's environment, as libc knows it now: the address of its pointer array.
+pub fn environment() -> usize {
+    match arch::environ_variable() {
+        0 => FIRST_ENVIRONMENT.load(Relaxed),
+        // SAFETY: libc's `char **__environ`, always mapped; only its value is read here.
+        variable => unsafe { (variable as *const usize).read_volatile() },
+    }
+}
+
+/// The environment on the first stack, for programs without a libc.
+static FIRST_ENVIRONMENT: AtomicUsize = AtomicUsize::new(0);
+
+/// glibc and uClibc pass argc, argv and envp to constructors; musl passes nothing.
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn(usize, usize, usize) = constructor;
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static DESTRUCTOR: extern "C" fn() = destructor;
+
+extern "C" fn constructor(argc: usize, argv: usize, envp: usize) {
+    let sp = arch::stack_pointer();
+    let current = environment();
+    // Garbage in the registers cannot fit this: three values that point at each other above our frame.
+    let passed = argv > sp && argc < 1 << 24 && argv.wrapping_add(8 * (argc + 1)) == envp;
+    // Under musl the environment is still the one on the first stack, above us.
+    let on_stack = current > sp && current - sp < 1 << 30 && current % 8 == 0;
+    let first = if passed {
+        envp
+    } else if on_stack {
+        current
+    } else {
+        0
+    };
+    begin(first);
+}
+
+extern "C" fn destructor() {
+    if PHASE.load(Acquire) == READY {
+        logging::summary();
+    }
+}
+
+/// Makes sure that the settings are read. False while somebody is still at it.
+pub fn ready() -> bool {
+    match PHASE.load(Acquire) {
+        READY => true,
+        UNBORN => {
+            begin(0);
+            PHASE.load(Acquire) == READY
+        }
+        _ => false,
+    }
+}
+
+/// `first`: the environment on the first stack, where the auxiliary vector follows it; 0 if not known.
+fn begin(first: usize) {
+    if PHASE.compare_exchange(UNBORN, STARTING, Acquire, Acquire).is_err() {
+        return;
+    }
+    FIRST_ENVIRONMENT.store(first, Relaxed);
+    if first != 0 {
+        auxiliary_from_stack(first);
+    } else {
+        auxiliary_from_proc();
+    }
+    let environment = if first != 0 { first } else { environment() };
+    if settings::read(environment) {
+        logging::open();
+        PHASE.store(READY, Release);
+        handlers::nofile::at_start();
+    } else {
+        state::hand_all_on();
+        PHASE.store(READY, Release);
+    }
+}
+
+/// The strings of an environment of our own process, as the kernel or libc laid it.
+pub fn strings(environment: usize) -> impl Iterator<Item = &'static CStr> {
+    let mut at = environment as *const *const core::ffi::c_char;
+    core::iter::from_fn(move || {
+        if at.is_null() {
+            return None;
+        }
+        // SAFETY: the array ends with NULL, as execve(2) and libc lay it, and its strings with NUL.
+        unsafe {
+            let string = *at;
+            if string.is_null() {
+                return None;
+            }
+            at = at.add(1);
+            Some(CStr::from_ptr(string))
+        }
+    })
+}
+
+fn auxiliary_from_stack(environment: usize) {
+    let mut at = environment as *const usize;
+    // SAFETY: the kernel lays the environment, a NULL, then pairs ending with AT_NULL (0).
+    unsafe {
+        while *at != 0 {
+            at = at.add(1);
+        }
+        at = at.add(1);
+        while *at != 0 {
+            keep(*at as u64, *at.add(1));
+            at = at.add(2);
+        }
+    }
+}
+
+fn auxiliary_from_proc() {
+    let mut buffer = [0u8; 512];
+    let Ok(bytes) = files::read_start(c"/proc/self/auxv", &mut buffer) else { return };
+    for pair in bytes.chunks_exact(16) {
+        let (kind, value) = pair.split_at(8);
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        keep(number(kind), number(value) as usize);
+    }
+}

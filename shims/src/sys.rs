@@ -1,0 +1,300 @@
+//! Raw system calls with Rust's types. Buffers are slices; an address of the program is a [`User`] and
+//! goes to the kernel unread.
+
+use crate::arch::syscall;
+use core::ffi::CStr;
+use libc::{SYS_close, SYS_exit, c_int};
+
+/// An error number of errno(3), positive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+/// What a system call gave.
+pub type Result<T> = core::result::Result<T, Errno>;
+
+/// An address the program gave us: never read or written by us, only handed to the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct User(pub usize);
+
+impl User {
+    /// NULL.
+    pub const NULL: User = User(0);
+
+    /// The address some bytes further on.
+    pub fn at(self, offset: usize) -> User {
+        User(self.0.wrapping_add(offset))
+    }
+
+    /// Whether it is NULL.
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Splits a kernel result into value and errno.
+pub fn check(result: isize) -> Result<usize> {
+    if (-4095..0).contains(&result) { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+}
+
+/// Back to the kernel's convention.
+pub fn result(result: Result<usize>) -> isize {
+    match result {
+        Ok(value) => value as isize,
+        Err(Errno(errno)) => -(errno as isize),
+    }
+}
+
+/// A system call that passes numbers, and addresses that the program gave.
+///
+/// The program's own memory is all it can change, as the program itself could by the same call.
+pub fn call(number: i64, args: [usize; 6]) -> isize {
+    // SAFETY: no address of ours is among the arguments: callers in this crate pass `User` addresses
+    // and integers; what needs a slice has a wrapper below.
+    unsafe { syscall(number as usize, args) }
+}
+
+macro_rules! ask {
+    ($number:expr $(, $arg:expr)* $(,)?) => {{
+        let mut args = [0usize; 6];
+        let mut rest = args.iter_mut();
+        $( if let Some(slot) = rest.next() { *slot = $arg as usize; } )*
+        let _ = rest;
+        // SAFETY: the wrapper around this passes the address and length of a live slice or struct.
+        check(unsafe { syscall($number as usize, args) })
+    }};
+}
+
+/// A descriptor that is closed when dropped.
+pub struct Fd(pub c_int);
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        call(SYS_close, [self.0 as usize, 0, 0, 0, 0, 0]);
+    }
+}
+
+impl Fd {
+    /// Gives the number away unclosed.
+    pub fn into_raw(self) -> c_int {
+        let fd = self.0;
+        core::mem::forget(self);
+        fd
+    }
+}
+
+/// open(2).
+pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
+    ask!(libc::SYS_open, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| Fd(fd as c_int))
+}
+
+/// open(2) of a path in the program's memory.
+pub fn open_user(path: User, flags: c_int) -> Result<Fd> {
+    ask!(libc::SYS_open, path.0, flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))
+}
+
+/// read(2).
+pub fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_read, fd, buffer.as_mut_ptr(), buffer.len()).map(|n| n.min(buffer.len()))
+}
+
+/// read(2) straight into the program's memory.
+pub fn read_user(fd: c_int, to: User, length: usize) -> Result<usize> {
+    ask!(libc::SYS_read, fd, to.0, length)
+}
+
+/// pread64(2).
+pub fn pread(fd: c_int, buffer: &mut [u8], at: u64) -> Result<usize> {
+    ask!(libc::SYS_pread64, fd, buffer.as_mut_ptr(), buffer.len(), at).map(|n| n.min(buffer.len()))
+}
+
+/// write(2).
+pub fn write(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    ask!(libc::SYS_write, fd, bytes.as_ptr(), bytes.len())
+}
+
+/// write(2) straight from the program's memory.
+pub fn write_user(fd: c_int, from: User, length: usize) -> Result<usize> {
+    ask!(libc::SYS_write, fd, from.0, length)
+}
+
+/// pwritev2(2) at the file's own position with RWF_NOWAIT: never blocks.
+pub fn write_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    const RWF_NOWAIT: usize = 8;
+    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    ask!(libc::SYS_pwritev2, fd, vector.as_ptr(), 1, usize::MAX, usize::MAX, RWF_NOWAIT)
+}
+
+/// sendto(2) without an address, MSG_DONTWAIT | MSG_NOSIGNAL.
+pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    ask!(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0)
+}
+
+/// Whether a write would find room now: poll(2) for POLLOUT, without waiting.
+pub fn writable(fd: c_int) -> bool {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents & libc::POLLOUT != 0
+}
+
+/// readlink(2).
+pub fn readlink<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let n = ask!(libc::SYS_readlink, path.as_ptr(), buffer.as_mut_ptr(), buffer.len())?;
+    Ok(buffer.get(..n).unwrap_or(&[]))
+}
+
+fn zeroed<T: Copy>() -> T {
+    // SAFETY: used below with C structs of integers only, for which all bits zero is a value.
+    unsafe { core::mem::zeroed() }
+}
+
+/// fstat(2).
+pub fn fstat(fd: c_int) -> Result<libc::stat> {
+    let mut stat: libc::stat = zeroed();
+    ask!(libc::SYS_fstat, fd, &raw mut stat)?;
+    Ok(stat)
+}
+
+/// fstatfs(2).
+pub fn fstatfs(fd: c_int) -> Result<libc::statfs64> {
+    let mut statfs: libc::statfs64 = zeroed();
+    ask!(libc::SYS_fstatfs, fd, &raw mut statfs)?;
+    Ok(statfs)
+}
+
+/// fcntl(2) with a number.
+pub fn fcntl(fd: c_int, command: c_int, argument: c_int) -> Result<usize> {
+    ask!(libc::SYS_fcntl, fd, command, argument)
+}
+
+/// pipe2(2).
+pub fn pipe(flags: c_int) -> Result<(Fd, Fd)> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags)?;
+    Ok((Fd(fds[0]), Fd(fds[1])))
+}
+
+/// getpid(2).
+pub fn getpid() -> i32 {
+    call(libc::SYS_getpid, [0; 6]) as i32
+}
+
+/// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.
+pub fn now() -> (i64, i64) {
+    let mut time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut time);
+    (time.tv_sec, time.tv_nsec)
+}
+
+/// clock_settime(CLOCK_REALTIME).
+pub fn set_clock(seconds: i64) -> Result<usize> {
+    let time = libc::timespec { tv_sec: seconds, tv_nsec: 0 };
+    ask!(libc::SYS_clock_settime, libc::CLOCK_REALTIME, &raw const time)
+}
+
+/// prlimit64(2) on ourselves: sets `new`, if any, and gives the limit from before.
+pub fn prlimit(resource: u32, new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
+    let mut old: libc::rlimit64 = zeroed();
+    let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    ask!(libc::SYS_prlimit64, 0, resource, new, &raw mut old)?;
+    Ok(old)
+}
+
+/// prctl(PR_GET_SECCOMP): whether a seccomp filter is installed.
+pub fn under_filter() -> bool {
+    ask!(libc::SYS_prctl, libc::PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(2)
+}
+
+/// The name of a network interface by its index: ioctl(SIOCGIFNAME).
+pub fn interface_name(index: i32, name: &mut [u8; libc::IFNAMSIZ]) -> Result<()> {
+    let socket = ask!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)?;
+    let socket = Fd(socket as c_int);
+    let mut request: libc::ifreq = zeroed();
+    request.ifr_ifru.ifru_ifindex = index;
+    ask!(libc::SYS_ioctl, socket.0, libc::SIOCGIFNAME, &raw mut request)?;
+    for (to, from) in name.iter_mut().zip(request.ifr_name) {
+        *to = from as u8;
+    }
+    Ok(())
+}
+
+/// Signals blocked around a piece of work, and given back when dropped.
+pub struct Blocked(u64);
+
+/// The bit of a signal in the kernel's 64-bit set.
+pub const fn signal_bit(signal: c_int) -> u64 {
+    1 << (signal - 1)
+}
+
+impl Blocked {
+    /// Blocks more signals.
+    pub fn add(signals: u64) -> Blocked {
+        let mut old = 0u64;
+        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const signals, &raw mut old, 8);
+        Blocked(old)
+    }
+
+    /// Whether the program had this signal blocked before.
+    pub fn had(&self, signal: c_int) -> bool {
+        self.0 & signal_bit(signal) != 0
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, 0, 8);
+    }
+}
+
+/// rt_sigpending(2).
+pub fn pending() -> u64 {
+    let mut set = 0u64;
+    let _ = ask!(libc::SYS_rt_sigpending, &raw mut set, 8);
+    set
+}
+
+/// Takes a pending signal away, if there is one: rt_sigtimedwait(2) without waiting.
+pub fn take_signal(signal: c_int) {
+    let set = signal_bit(signal);
+    let no_time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const no_time, 8);
+}
+
+/// How a throw-away child ended.
+pub enum ChildEnd {
+    /// It exited with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed,
+}
+
+/// Runs one closure in a child of its own memory, which no wait(2) of the program sees (no exit signal).
+/// The closure's result, 0 to 255, is the child's exit status.
+pub fn in_child(work: impl FnOnce() -> u8) -> Result<ChildEnd> {
+    let all = Blocked::add(u64::MAX);
+    // No flags, no stack, no exit signal: a plain fork.
+    let child = ask!(libc::SYS_clone, 0, 0, 0, 0, 0)?;
+    if child == 0 {
+        let status = work();
+        loop {
+            call(SYS_exit, [usize::from(status), 0, 0, 0, 0, 0]);
+        }
+    }
+    let mut status: c_int = 0;
+    while ask!(libc::SYS_wait4, child, &raw mut status, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
+    drop(all);
+    Ok(if status & 0x7f == 0 { ChildEnd::Exited((status >> 8) as u8) } else { ChildEnd::Killed })
+}
+
+/// An anonymous page that a fork's child finds empty again (MADV_WIPEONFORK), if the kernel can.
+pub fn page_wiped_on_fork(length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let page = ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)?;
+    let _ = ask!(libc::SYS_madvise, page, length, libc::MADV_WIPEONFORK);
+    Ok(page)
+}
+
+/// munmap(2) of what [`page_wiped_on_fork`] made.
+pub fn unmap(page: usize, length: usize) {
+    let _ = ask!(libc::SYS_munmap, page, length);
+}

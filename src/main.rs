@@ -1,0 +1,2 @@
+//! evercall
+fn main() {}
