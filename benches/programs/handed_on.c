@@ -1,0 +1,92 @@
+/*
+ * Times calls that no rule acts on, by two pointers to the same function: the one that a program gets for
+ * the name (a preload's, if there is one) and libc's own. Bare, both are the same: the noise of the method.
+ * Under a preload, a name that it does not export is left out.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "compare.h"
+
+/* A device number that no mount has. */
+enum { NO_DEVICE = 0xfffff };
+
+/* Room for a struct ustat, which newer libcs do not declare. */
+static char ustat_room[64];
+
+static void syscall_getppid(void *function, int times)
+{
+	long (*call)(long, ...) = function;
+
+	for (int i = 0; i < times; i++)
+		call(SYS_getppid);
+}
+
+/* Size 0 is refused at once with EINVAL: the call with next to nothing behind it. */
+static void epoll_create_refused(void *function, int times)
+{
+	int (*call)(int) = function;
+
+	for (int i = 0; i < times; i++)
+		call(0);
+}
+
+static void epoll_create_close(void *function, int times)
+{
+	int (*call)(int) = function;
+
+	for (int i = 0; i < times; i++)
+		close(call(1));
+}
+
+static void ustat_no_device(void *function, int times)
+{
+	int (*call)(unsigned int, void *) = function;
+
+	for (int i = 0; i < times; i++)
+		call(NO_DEVICE, ustat_room);
+}
+
+static const struct {
+	const char *name;
+	const char *symbol;
+	loop *run;
+	int times;
+} calls[] = {
+	{ "syscall(SYS_getppid)", "syscall", syscall_getppid, 1000 },
+	{ "epoll_create(0), refused", "epoll_create", epoll_create_refused, 1000 },
+	{ "ustat of no device", "ustat", ustat_no_device, 1000 },
+	{ "epoll_create(1) and close", "epoll_create", epoll_create_close, 250 },
+};
+
+/* Names that libc keeps for old programs only, as ustat, have a version but no default one. */
+static void *find(void *where, const char *symbol)
+{
+	void *found = dlsym(where, symbol);
+
+	return found ? found : dlvsym(where, symbol, "GLIBC_2.2.5");
+}
+
+int main(void)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	int preloaded = getenv("LD_PRELOAD") != NULL;
+
+	if (!libc) {
+		fprintf(stderr, "handed_on: %s\n", dlerror());
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		void *own = find(libc, calls[i].symbol);
+		void *seen = find(RTLD_DEFAULT, calls[i].symbol);
+
+		if (!own || !seen || (preloaded && seen == own))
+			continue;
+		compare(calls[i].name, (struct way){ calls[i].run, own }, (struct way){ calls[i].run, seen },
+			calls[i].times);
+	}
+	return 0;
+}
