@@ -1,2 +1,61 @@
-//! evercall
-fn main() {}
+//! `evercall`: runs programs under libevercall.so, and prints the table of system calls and rules.
+// Allowed in `exec` alone.
+#![deny(unsafe_code)]
+
+mod exec;
+mod failure;
+mod generate;
+mod library;
+mod log_to;
+mod manual;
+mod options;
+mod output;
+mod program;
+mod rules;
+mod run;
+
+use clap::Parser as _;
+use failure::Failure;
+use log::{Level, LevelFilter};
+use options::{Action, Options};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return usage(&error),
+    };
+    start_log(options.verbose);
+    let done = match options.action {
+        Action::Run(options) => run::run(options),
+        Action::Rules(options) => rules::print(&options),
+        Action::Generate(options) => generate::generate(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("evercall: {failure}");
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// Prints what clap has to say: help and version are fine, all else is an error. Not clap's own exit
+/// code 2, which means findings here.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told when this fails.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Failure::ERROR } else { 0 })
+}
+
+fn start_log(verbose: bool) {
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn)
+        .filter_module("evercall", if verbose { LevelFilter::Debug } else { LevelFilter::Warn })
+        .format(|out, record| match record.level() {
+            Level::Error | Level::Warn => writeln!(out, "evercall: warning: {}", record.args()),
+            _ => writeln!(out, "evercall: {}", record.args()),
+        })
+        .init();
+}

@@ -38,8 +38,11 @@ impl Lines {
                 return Ok(self.buffer.get(from..self.start - 1));
             }
             if self.start > 0 {
-                self.buffer.copy_within(self.start.min(self.end)..self.end.min(LINE), 0);
-                self.end -= self.start.min(self.end);
+                // The bounds are only for the compiler, which sees no panic path then.
+                let end = self.end.min(LINE);
+                let start = self.start.min(end);
+                self.buffer.copy_within(start..end, 0);
+                self.end = end - start;
                 self.start = 0;
             } else if self.end >= LINE {
                 skipping = true;

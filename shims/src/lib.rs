@@ -11,6 +11,7 @@ mod arch;
 mod dispatch;
 mod doors;
 mod elf;
+mod environment;
 mod errno;
 mod files;
 mod handlers;

@@ -79,11 +79,6 @@ pub fn put<T: Plain>(to: User, value: T) -> Result<()> {
     write(to, bytes_of(&value))
 }
 
-/// The bytes of a plain value, for building structs field by field.
-pub fn plain<T: Plain>(value: &T) -> &[u8] {
-    bytes_of(value)
-}
-
 /// Copies a NUL-terminated string, as the kernel's strncpy_from_user: the part before the NUL, or
 /// None if `to` is full before one came. EFAULT if it runs into memory that cannot be read.
 pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
@@ -101,6 +96,24 @@ pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
         done += part;
     }
     Ok(None)
+}
+
+/// Copies a path as the kernel's getname: EFAULT, ENOENT for an empty one, ENAMETOOLONG from PATH_MAX on.
+/// None if it is good, but longer than `to`.
+pub fn read_path(from: User, to: &mut [u8; 64]) -> Result<Option<&[u8]>> {
+    if read_string(from, to)?.is_some() {
+        let end = to.iter().position(|&b| b == 0).unwrap_or(0);
+        return if end == 0 { Err(Errno(libc::ENOENT)) } else { Ok(to.get(..end)) };
+    }
+    let mut rest = [0u8; 64];
+    let mut done = to.len();
+    while done < libc::PATH_MAX as usize {
+        if read_string(from.at(done), &mut rest)?.is_some() {
+            return Ok(None);
+        }
+        done += rest.len();
+    }
+    Err(Errno(libc::ENAMETOOLONG))
 }
 
 /// One process_vm call on ourselves; None where a profile refuses it.
@@ -142,4 +155,18 @@ fn through_pipe(
         done += written;
     }
     Ok(())
+}
+
+/// Reads N bytes from each of some addresses with one call: how many were read whole.
+pub fn read_each<const N: usize, const M: usize>(from: &[usize], to: &mut [[u8; N]; M]) -> usize {
+    let mut remote = [[0usize, N]; M];
+    for (place, &address) in remote.iter_mut().zip(from) {
+        place[0] = address;
+    }
+    let count = from.len().min(M);
+    let local = [to.as_mut_ptr() as usize, count * N];
+    let args = [sys::getpid() as usize, local.as_ptr() as usize, 1, remote.as_ptr() as usize, count, 0];
+    // SAFETY: `local` describes the start of `to`; the kernel checks what `remote` names.
+    let answer = unsafe { syscall(libc::SYS_process_vm_readv as usize, args) };
+    check(answer).map_or(0, |bytes| bytes / N)
 }

@@ -1,7 +1,7 @@
 //! The settings: `/etc/evercall.conf` as `key = value`, then the environment, which wins. In secure
 //! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
 
-use crate::logging::{Format, Mode, notice};
+use crate::logging::{Format, Mode};
 use crate::start::{SECURE, strings};
 use crate::state;
 use crate::sys;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub keep: bool,
     /// `NAME=value` strings to put back, each with its NUL; LD_PRELOAD first, if it was there.
     pub kept: Text<KEPT>,
+    /// The first setting that made no sense: `key=value`, cut.
+    pub misunderstood: Text<64>,
 }
 
 struct Shared(UnsafeCell<Settings>);
@@ -62,6 +64,7 @@ static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
     nofile: NOFILE_LIMIT,
     keep: true,
     kept: Text::new(),
+    misunderstood: Text::new(),
 }));
 
 /// The settings, once start::ready() said yes.
@@ -162,8 +165,8 @@ impl Settings {
             b"force" => force(value),
             _ => false,
         };
-        if !known {
-            notice(key, value);
+        if !known && self.misunderstood.bytes().is_empty() {
+            self.misunderstood.push(key).push(b"=").push(value);
         }
     }
 

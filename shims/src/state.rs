@@ -44,10 +44,10 @@ pub fn hand_on(slot: usize) {
     set(&HANDED_ON, slot);
 }
 
-/// Brings the calls of a slot to the slow side of their doors.
-pub fn watch(slot: usize) {
-    if let Some(word) = HANDED_ON.get(slot / 64) {
-        word.fetch_and(!(1 << (slot % 64)), Relaxed);
+/// Brings the calls of a number to the slow side of `syscall()`.
+pub fn watch(number: usize) {
+    if let Some(word) = HANDED_ON.get(number / 64) {
+        word.fetch_and(!(1 << (number % 64)), Relaxed);
     }
 }
 

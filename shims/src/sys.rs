@@ -136,10 +136,14 @@ pub fn writable(fd: c_int) -> bool {
     ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents & libc::POLLOUT != 0
 }
 
-/// readlink(2).
-pub fn readlink<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
-    let n = ask!(libc::SYS_readlink, path.as_ptr(), buffer.as_mut_ptr(), buffer.len())?;
-    Ok(buffer.get(..n).unwrap_or(&[]))
+/// pwrite64(2) at the start of the file.
+pub fn write_at_start(fd: c_int, bytes: &[u8]) -> Result<usize> {
+    ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), 0)
+}
+
+/// pwrite64(2) at the start of the file, straight from the program's memory.
+pub fn write_at_start_user(fd: c_int, from: User, length: usize) -> Result<usize> {
+    ask!(libc::SYS_pwrite64, fd, from.0, length, 0)
 }
 
 fn zeroed<T: Copy>() -> T {
@@ -285,6 +289,47 @@ pub fn in_child(work: impl FnOnce() -> u8) -> Result<ChildEnd> {
     Ok(if status & 0x7f == 0 { ChildEnd::Exited((status >> 8) as u8) } else { ChildEnd::Killed })
 }
 
+/// Whether a file may be executed: EACCES for a missing right or a noexec mount.
+pub fn executable(file: &Fd) -> Result<()> {
+    // faccessat2(2) with AT_EMPTY_PATH checks just that (5.8); before it, the permission bits by path.
+    const SYS_FACCESSAT2: i64 = 439;
+    let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
+    match ask!(SYS_FACCESSAT2, file.0, c"".as_ptr(), libc::X_OK, flags) {
+        Err(Errno(libc::ENOSYS | libc::EPERM)) => {
+            let mut path = crate::text::Text::<40>::new();
+            path.push(b"/proc/self/fd/").signed(i64::from(file.0));
+            ask!(libc::SYS_faccessat, libc::AT_FDCWD, path.c_str().as_ptr(), libc::X_OK).map(|_| ())
+        }
+        other => other.map(|_| ()),
+    }
+}
+
+/// mmap(2) of a library at a fixed free address: `[address, length, offset]`, readable, writable and
+/// executable as uselib's were. EEXIST where something is mapped there.
+pub fn map_library(file: &Fd, [address, length, offset]: [usize; 3]) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    map_fixed([address, length, protection as usize], libc::MAP_PRIVATE, [file.0 as usize, offset])
+}
+
+/// Zeroed memory at a fixed free address.
+pub fn map_zeroed(address: usize, length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])
+}
+
+/// Maps where nothing is mapped. Kernels before 4.17 ignore MAP_FIXED_NOREPLACE and may answer another
+/// address: that mapping is given back.
+fn map_fixed([address, length, protection]: [usize; 3], flags: c_int, [fd, offset]: [usize; 2]) -> Result<usize> {
+    let flags = flags | libc::MAP_FIXED_NOREPLACE;
+    let got = ask!(libc::SYS_mmap, address, length, protection, flags, fd, offset)?;
+    if got != address {
+        unmap(got, length);
+        return Err(Errno(libc::EEXIST));
+    }
+    Ok(got)
+}
+
 /// An anonymous page that a fork's child finds empty again (MADV_WIPEONFORK), if the kernel can.
 pub fn page_wiped_on_fork(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -294,7 +339,7 @@ pub fn page_wiped_on_fork(length: usize) -> Result<usize> {
     Ok(page)
 }
 
-/// munmap(2) of what [`page_wiped_on_fork`] made.
+/// munmap(2) of what this file mapped.
 pub fn unmap(page: usize, length: usize) {
     let _ = ask!(libc::SYS_munmap, page, length);
 }

@@ -1,91 +1,103 @@
 //! x86-64 entry points that Rust cannot express: variadic C functions, and a stack block of a size
 //! known only at run time.
 
-use crate::state::HANDED_ON;
 use core::arch::global_asm;
-
-// `long syscall(long number, ...)`. A number whose slot is handed on costs a bit test and a jump: the
-// arguments stay in their registers, the seventh on the stack. RAX, R10 and R11 are free to use.
 #[cfg(not(test))]
-global_asm!(
-    ".text",
-    ".globl syscall",
-    ".type syscall, @function",
-    "syscall:",
-    ".cfi_startproc",
-    "cmp rdi, 512",
-    "jae 2f",
-    "mov eax, edi",
-    "shr eax, 6",
-    "lea r10, [rip + {handed_on}]",
-    "mov rax, [r10 + rax*8]",
-    "bt rax, rdi",
-    "jnc 3f",
-    "2:",
-    "mov rax, [rip + {next}]",
-    // 0: not looked up yet; 1: nobody else defines it.
-    "cmp rax, 1",
-    "jbe 3f",
-    "jmp rax",
-    "3:",
-    "sub rsp, 72",
-    ".cfi_adjust_cfa_offset 72",
-    "mov [rsp], rdi",
-    "mov [rsp + 8], rsi",
-    "mov [rsp + 16], rdx",
-    "mov [rsp + 24], rcx",
-    "mov [rsp + 32], r8",
-    "mov [rsp + 40], r9",
-    "mov rax, [rsp + 80]",
-    "mov [rsp + 48], rax",
-    "mov rdi, rsp",
-    "call {slow}",
-    "add rsp, 72",
-    ".cfi_adjust_cfa_offset -72",
-    "ret",
-    ".cfi_endproc",
-    ".size syscall, . - syscall",
-    handed_on = sym HANDED_ON,
-    next = sym crate::doors::syscall::NEXT,
-    slow = sym crate::doors::syscall::slow,
-);
+use {crate::state::HANDED_ON, core::arch::asm};
 
-// `int execl(const char *path, const char *arg, ... NULL)` and its two sisters: the registers are pushed
-// below the arguments on the stack, over the return address, which makes one array of them all.
+/// `long syscall(long number, ...)`. A number whose slot is handed on costs a bit test and a jump: the
+/// arguments stay in their registers, the seventh on the stack. RAX, R10 and R11 are free to use.
+///
+/// The body is all assembly, and says that it needs no stack of the compiler's: so no frame comes before
+/// it (a naked function, but for Rust 1.85). tests/doors.rs passes seven arguments through.
+///
+/// # Safety
+/// As libc's.
 #[cfg(not(test))]
-global_asm!(
-    ".macro evercall_exec_list name, door",
-    ".globl \\name",
-    ".type \\name, @function",
-    "\\name:",
-    ".cfi_startproc",
-    "pop r11",
-    "push r9",
-    "push r8",
-    "push rcx",
-    "push rdx",
-    "push rsi",
-    "mov rsi, rsp",
-    "push r11",
-    ".cfi_def_cfa_offset 56",
-    ".cfi_offset rip, -56",
-    "call \\door",
-    "pop r11",
-    "add rsp, 40",
-    "push r11",
-    ".cfi_def_cfa_offset 8",
-    ".cfi_offset rip, -8",
-    "ret",
-    ".cfi_endproc",
-    ".size \\name, . - \\name",
-    ".endm",
-    "evercall_exec_list execl, {execl}",
-    "evercall_exec_list execle, {execle}",
-    "evercall_exec_list execlp, {execlp}",
-    execl = sym crate::doors::exec::execl_list,
-    execle = sym crate::doors::exec::execle_list,
-    execlp = sym crate::doors::exec::execlp_list,
-);
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn syscall() -> ! {
+    // SAFETY: a tail jump to a function with the same arguments, or a call with all of them saved.
+    unsafe {
+        asm!(
+            "cmp rdi, 512",
+            "jae 2f",
+            "mov eax, edi",
+            "shr eax, 6",
+            "lea r10, [rip + {handed_on}]",
+            "mov rax, [r10 + rax*8]",
+            "bt rax, rdi",
+            "jnc 3f",
+            "2:",
+            "mov rax, [rip + {next}]",
+            // 0: not looked up yet; 1: nobody else defines it.
+            "cmp rax, 1",
+            "jbe 3f",
+            "jmp rax",
+            "3:",
+            "sub rsp, 72",
+            ".cfi_adjust_cfa_offset 72",
+            "mov [rsp], rdi",
+            "mov [rsp + 8], rsi",
+            "mov [rsp + 16], rdx",
+            "mov [rsp + 24], rcx",
+            "mov [rsp + 32], r8",
+            "mov [rsp + 40], r9",
+            "mov rax, [rsp + 80]",
+            "mov [rsp + 48], rax",
+            "mov rdi, rsp",
+            "call {slow}",
+            "add rsp, 72",
+            ".cfi_adjust_cfa_offset -72",
+            "ret",
+            handed_on = sym HANDED_ON,
+            next = sym crate::doors::syscall::NEXT,
+            slow = sym crate::doors::syscall::slow,
+            options(noreturn, nostack)
+        )
+    }
+}
+
+macro_rules! exec_list {
+    ($symbol:ident => $door:path) => {
+        /// A variadic exec: the registers are pushed below the arguments on the stack, over the return
+        /// address, which makes one array of them all.
+        ///
+        /// # Safety
+        /// As libc's.
+        #[cfg(not(test))]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $symbol() -> ! {
+            // SAFETY: puts the return address back where it was; only argument registers are lost.
+            unsafe {
+                asm!(
+                    "pop r11",
+                    "push r9",
+                    "push r8",
+                    "push rcx",
+                    "push rdx",
+                    "push rsi",
+                    "mov rsi, rsp",
+                    "push r11",
+                    ".cfi_def_cfa_offset 56",
+                    ".cfi_offset rip, -56",
+                    "call {door}",
+                    "pop r11",
+                    "add rsp, 40",
+                    "push r11",
+                    ".cfi_def_cfa_offset 8",
+                    ".cfi_offset rip, -8",
+                    "ret",
+                    door = sym $door,
+                    options(noreturn, nostack)
+                )
+            }
+        }
+    };
+}
+
+exec_list!(execl => crate::doors::exec::execl_list);
+exec_list!(execle => crate::doors::exec::execle_list);
+exec_list!(execlp => crate::doors::exec::execlp_list);
 
 // with_stack(words, then, context): calls then(block, context) with a block of that many words on the
 // stack. The block is touched page by page from the top, so that a guard page is met and not jumped.

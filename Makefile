@@ -1,0 +1,73 @@
+# evercall: `make demo` shows it, `make test` proves it. Both install what is missing (Debian, as root).
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+TARGET  := x86_64-unknown-linux-gnu
+COMMAND := target/$(TARGET)/release/evercall
+
+.PHONY: build shim command programs docs demo test test-rust bench lint fmt install clean needed-%
+
+## build: dist/libevercall.so, the static dist/evercall, man pages and completions
+build: shim command
+	dist/evercall generate man dist/man
+	dist/evercall generate completions dist/completions
+
+shim: needed-build
+	$(CARGO) build --locked --release -p evercall-shims
+	install -D -m 755 target/release/libevercall.so dist/libevercall.so
+
+# Static, so that it runs in any image; with --target, build scripts stay dynamic.
+command: needed-build
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
+		$(CARGO) build --locked --release -p evercall --target $(TARGET)
+	install -D -m 755 $(COMMAND) dist/evercall
+
+programs: needed-test
+	$(MAKE) -C test-programs
+
+## docs: prints docs/rules.md from the table
+docs: command
+	dist/evercall rules --format markdown > docs/rules.md.new
+	mv docs/rules.md.new docs/rules.md
+
+## demo: legacy programs bare and under evercall, side by side, and the log
+demo: build
+	$(MAKE) -C test-programs demo
+	./demo.sh
+
+## test: everything that proves it
+test: lint build programs test-rust
+
+test-rust:
+	$(CARGO) test --locked -p evercall -p evercall-rules
+	$(CARGO) test --locked -p evercall-shims
+
+## bench: ratios against bare and against peers
+bench: build needed-bench
+	$(CARGO) bench --locked --bench bench
+
+## lint: rustfmt and clippy, warnings are errors
+lint: needed-build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+## install: PREFIX=/usr/local, DESTDIR=
+install: build
+	install -D -m 755 dist/evercall $(DESTDIR)$(PREFIX)/bin/evercall
+	install -D -m 755 dist/libevercall.so $(DESTDIR)$(PREFIX)/lib/evercall/libevercall.so
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 644 dist/completions/evercall.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/evercall
+	install -D -m 644 dist/completions/_evercall $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_evercall
+	install -D -m 644 dist/completions/evercall.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/evercall.fish
+
+clean:
+	rm -rf target dist test-programs/build
+
+needed-%:
+	@./install-needed.sh $*

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Installs the Debian packages that a target of the Makefile needs and this machine lacks.
+# usage: install-needed.sh build|test|bench
+set -eu
+
+missing=
+need() { # COMMAND-OR-FILE PACKAGE
+    case $1 in
+    /*) [ -e "$1" ] ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+    esac || missing="$missing $2"
+}
+
+rust_is_new_enough() {
+    minor=$(cargo --version 2>/dev/null | sed 's/^cargo 1\.\([0-9]*\)\..*/\1/')
+    [ "${minor:-0}" -ge 85 ]
+}
+
+libs=/usr/lib/x86_64-linux-gnu
+need cc gcc
+need ld.bfd binutils
+need $libs/libc.a libc6-dev
+case $1 in
+build) ;;
+test)
+    need musl-gcc musl-tools
+    need diet dietlibc-dev
+    need /usr/include/x86_64-linux-gnu/asm/unistd_64.h linux-libc-dev
+    echo 'int main;' | cc -m32 -xc -shared -o /dev/null - 2>/dev/null || missing="$missing gcc-multilib"
+    for tool in strace debootstrap podman runc git perl python3 fakeroot faketime eatmydata; do
+        need $tool $tool
+    done
+    need $libs/libjemalloc.so.2 libjemalloc2
+    ;;
+bench)
+    for tool in fakeroot faketime eatmydata; do
+        need $tool $tool
+    done
+    ;;
+*)
+    echo "install-needed.sh: build, test or bench, not \"$1\"" >&2
+    exit 1
+    ;;
+esac
+
+if [ -z "$missing" ] && rust_is_new_enough; then
+    exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "missing, to be installed as root:$missing$(rust_is_new_enough || echo ' cargo (1.85 or newer)')" >&2
+    exit 1
+fi
+apt-get update -q >/dev/null
+if ! rust_is_new_enough; then
+    # trixie's own cargo is 1.85; bookworm's is older, and has a newer one beside it as cargo-web.
+    if apt-cache show cargo-web >/dev/null 2>&1; then
+        missing="$missing cargo-web rustc-web"
+    else
+        missing="$missing cargo rustc rust-clippy rustfmt"
+    fi
+fi
+echo "installing:$missing"
+# shellcheck disable=SC2086 # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null

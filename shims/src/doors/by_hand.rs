@@ -1,0 +1,55 @@
+//! Doors of libc functions whose arguments differ from the system call's.
+
+use super::{as_kernel, finish};
+use crate::dispatch::{dispatch, raw};
+use crate::errno;
+use crate::next::Next;
+use evercall_rules::packed::RuleId;
+
+/// A door whose next definition takes `own`, and whose system call takes `args`.
+fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
+    let errno_before = errno::get();
+    let native = || match next.find(name) {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => unsafe { as_kernel(function, own) },
+        None => raw(rule, args),
+    };
+    finish(dispatch(rule, args, native), errno_before)
+}
+
+macro_rules! sysctl_door {
+    ($symbol:ident) => {
+        /// glibc's `sysctl(3)` of before 2.32: the six arguments become one struct.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $symbol(
+            name: usize, length: usize, old: usize, old_length: usize, new: usize, new_length: usize,
+        ) -> isize {
+            static NEXT: Next = Next::unknown();
+            let own = [name, length, old, old_length, new, new_length];
+            // `struct __sysctl_args` (linux/sysctl.h): nlen is an int, four words are spare.
+            let packed = [name, length as u32 as usize, old, old_length, new, new_length, 0, 0, 0, 0];
+            let args = [packed.as_ptr() as usize, 0, 0, 0, 0, 0];
+            door(RuleId::Sysctl, &NEXT, stringify!($symbol).as_bytes(), own, args)
+        }
+    };
+}
+
+sysctl_door!(sysctl);
+sysctl_door!(__sysctl);
+
+macro_rules! message_door {
+    ($symbol:ident => $rule:ident, $args:expr) => {
+        /// STREAMS without bands: the band argument of the system call is missing.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $symbol(fd: usize, control: usize, data: usize, flags: usize) -> isize {
+            static NEXT: Next = Next::unknown();
+            let build: fn(usize, usize, usize, usize) -> [usize; 6] = $args;
+            let own = [fd, control, data, flags, 0, 0];
+            let args = build(fd, control, data, flags);
+            door(RuleId::$rule, &NEXT, stringify!($symbol).as_bytes(), own, args)
+        }
+    };
+}
+
+message_door!(getmsg => Getpmsg, |fd, control, data, flags| [fd, control, data, 0, flags, 0]);
+message_door!(putmsg => Putpmsg, |fd, control, data, flags| [fd, control, data, usize::MAX, flags, 0]);

@@ -1,0 +1,173 @@
+//! The exec family and posix_spawn: the environment goes through `environment::with_kept` on its way.
+
+use super::{as_kernel, finish};
+use crate::environment;
+use crate::errno;
+use crate::next::Next;
+use crate::start;
+use crate::sys::User;
+
+/// An exec whose arguments hold the environment at `index`: `exec` gets them with it replaced.
+pub fn with_kept(
+    path: User,
+    args: [usize; 6],
+    index: usize,
+    exec: impl Fn([usize; 6]) -> isize,
+) -> isize {
+    let envp = args.get(index).copied().unwrap_or(0);
+    environment::with_kept(path, User(envp), |envp| {
+        let mut args = args;
+        if let Some(slot) = args.get_mut(index) {
+            *slot = envp.0;
+        }
+        exec(args)
+    })
+}
+
+/// A libc function by its next definition, in the kernel's convention; ENOSYS if there is none.
+fn call(next: &Next, name: &[u8], args: [usize; 6]) -> isize {
+    match next.find(name) {
+        // SAFETY: the caller's own call, or the same exec by its sister with an environment.
+        Some(function) => unsafe { as_kernel(function, args) },
+        None => -(libc::ENOSYS as isize),
+    }
+}
+
+static EXECVE: Next = Next::unknown();
+static EXECVPE: Next = Next::unknown();
+
+/// execv and execvp: by the sister that takes an environment, if it had to be changed.
+fn with_own_environment(file: usize, argv: usize, searched: bool, own: impl Fn([usize; 6]) -> isize) -> isize {
+    let errno_before = errno::get();
+    let environment = start::environment();
+    // A name that PATH decides is not looked at: which file it means is libc's to find out.
+    let path = if searched { User::NULL } else { User(file) };
+    let result = with_kept(path, [file, argv, environment, 0, 0, 0], 2, |args| {
+        if args[2] == environment {
+            return own(args);
+        }
+        let sister = if searched { (&EXECVPE, &b"execvpe"[..]) } else { (&EXECVE, &b"execve"[..]) };
+        match call(sister.0, sister.1, args) {
+            // uClibc and old glibc have no execvpe.
+            missing if missing == -(libc::ENOSYS as isize) => own(args),
+            result => result,
+        }
+    });
+    finish(result, errno_before)
+}
+
+fn execv_by(file: usize, argv: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    with_own_environment(file, argv, false, |args| call(&NEXT, b"execv", args))
+}
+
+fn execvp_by(file: usize, argv: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    with_own_environment(file, argv, true, |args| call(&NEXT, b"execvp", args))
+}
+
+fn execve_by(path: usize, argv: usize, envp: usize) -> isize {
+    let errno_before = errno::get();
+    let args = [path, argv, envp, 0, 0, 0];
+    finish(with_kept(User(path), args, 2, |args| call(&EXECVE, b"execve", args)), errno_before)
+}
+
+/// libc's `execve(2)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn execve(path: usize, argv: usize, envp: usize) -> isize {
+    execve_by(path, argv, envp)
+}
+
+/// libc's `execv(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn execv(path: usize, argv: usize) -> isize {
+    execv_by(path, argv)
+}
+
+/// libc's `execvp(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn execvp(file: usize, argv: usize) -> isize {
+    execvp_by(file, argv)
+}
+
+/// libc's `execvpe(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn execvpe(file: usize, argv: usize, envp: usize) -> isize {
+    let errno_before = errno::get();
+    let args = [file, argv, envp, 0, 0, 0];
+    finish(with_kept(User::NULL, args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
+}
+
+/// libc's `fexecve(3)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let errno_before = errno::get();
+    let args = [fd, argv, envp, 0, 0, 0];
+    finish(with_kept(User::NULL, args, 2, |args| call(&NEXT, b"fexecve", args)), errno_before)
+}
+
+/// libc's `execveat(2)`.
+#[unsafe(no_mangle)]
+pub extern "C" fn execveat(dir: usize, path: usize, argv: usize, envp: usize, flags: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let errno_before = errno::get();
+    let args = [dir, path, argv, envp, flags, 0];
+    finish(with_kept(User::NULL, args, 3, |args| call(&NEXT, b"execveat", args)), errno_before)
+}
+
+macro_rules! spawn_door {
+    ($symbol:ident, $searched:expr) => {
+        /// libc's spawn function of this name: gives an errno, and leaves errno alone.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $symbol(
+            child: usize, path: usize, actions: usize, attributes: usize, argv: usize, envp: usize,
+        ) -> isize {
+            static NEXT: Next = Next::unknown();
+            let own = [child, path, actions, attributes, argv, envp];
+            let path = if $searched { User::NULL } else { User(path) };
+            with_kept(path, own, 5, |[a, b, c, d, e, f]| match NEXT.find(stringify!($symbol).as_bytes()) {
+                // SAFETY: the caller's own call, to whom it would have gone without us.
+                Some(function) => unsafe { function(a, b, c, d, e, f) },
+                None => libc::ENOSYS as isize,
+            })
+        }
+    };
+}
+
+spawn_door!(posix_spawn, false);
+spawn_door!(posix_spawnp, true);
+spawn_door!(pidfd_spawn, false);
+spawn_door!(pidfd_spawnp, true);
+
+/// `execl(3)`, its arguments laid out as an array by the entry point in `arch/`.
+///
+/// # Safety
+/// `argv` ends with NULL.
+pub unsafe extern "C" fn execl_list(path: usize, argv: usize) -> isize {
+    execv_by(path, argv)
+}
+
+/// `execlp(3)`, likewise.
+///
+/// # Safety
+/// `argv` ends with NULL.
+pub unsafe extern "C" fn execlp_list(file: usize, argv: usize) -> isize {
+    execvp_by(file, argv)
+}
+
+/// `execle(3)`: the environment stands behind the NULL.
+///
+/// # Safety
+/// `argv` ends with NULL, and one word more follows.
+pub unsafe extern "C" fn execle_list(path: usize, argv: usize) -> isize {
+    let mut at = argv as *const usize;
+    // SAFETY: the caller's promise, which is execle's own contract.
+    let envp = unsafe {
+        while at.read() != 0 {
+            at = at.add(1);
+        }
+        at.add(1).read()
+    };
+    execve_by(path, argv, envp)
+}

@@ -1,0 +1,36 @@
+//! The doors: exported symbols. They hold no logic: a call goes to dispatch and its result back in the
+//! caller's convention, or the call goes to the next definition of the symbol.
+
+#[cfg(not(test))]
+mod by_hand;
+#[cfg(not(test))]
+pub mod exec;
+#[cfg(not(test))]
+mod exit;
+#[cfg(not(test))]
+mod symbols;
+#[cfg(not(test))]
+pub mod syscall;
+
+use crate::errno;
+use crate::next::Function;
+
+/// A libc function's result in the kernel's convention. Every door's function returns a C `int`, whose
+/// upper half is not defined.
+///
+/// # Safety
+/// `function` takes these arguments.
+unsafe fn as_kernel(function: Function, a: [usize; 6]) -> isize {
+    // SAFETY: the caller's promise.
+    let result = unsafe { function(a[0], a[1], a[2], a[3], a[4], a[5]) } as i32;
+    if result == -1 { -(errno::get() as isize) } else { result as isize }
+}
+
+/// Ends a door: a kernel result in libc's convention. A success leaves errno as it was before.
+fn finish(result: isize, errno_before: i32) -> isize {
+    let result = errno::from_kernel(result);
+    if result != -1 {
+        errno::set(errno_before);
+    }
+    result
+}

@@ -1,0 +1,54 @@
+//! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
+//! `arch/x86_64_doors.rs`; here is the slow one.
+
+use super::{exec, exit, finish};
+use crate::arch;
+use crate::dispatch::dispatch;
+use crate::errno;
+use crate::next::Next;
+use crate::sys::User;
+use core::mem::transmute;
+use evercall_rules::packed::RuleId;
+
+/// libc's own.
+pub static NEXT: Next = Next::unknown();
+
+type Syscall =
+    unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
+
+/// The slow side of the door.
+///
+/// # Safety
+/// `call` is the address of the number and the six arguments.
+pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
+    // SAFETY: the caller's promise.
+    let [number, args @ ..] = unsafe { *call };
+    let errno_before = errno::get();
+    let result = match number as i64 {
+        libc::SYS_execve => exec::with_kept(User(args[0]), args, 2, |args| native(number, args)),
+        libc::SYS_execveat => exec::with_kept(User(args[1]), args, 3, |args| native(number, args)),
+        libc::SYS_exit_group => {
+            exit::summary();
+            native(number, args)
+        }
+        _ => match RuleId::of_number(number) {
+            Some(rule) => dispatch(rule, args, || native(number, args)),
+            None => native(number, args),
+        },
+    };
+    finish(result, errno_before)
+}
+
+/// The call by the next definition, in the kernel's convention.
+fn native(number: usize, args: [usize; 6]) -> isize {
+    let [a, b, c, d, e, f] = args;
+    match NEXT.find(b"syscall") {
+        Some(function) => {
+            // SAFETY: `syscall` is variadic: it reads the arguments where a function of seven has them.
+            let result = unsafe { transmute::<_, Syscall>(function)(number, a, b, c, d, e, f) };
+            if result == -1 { -(errno::get() as isize) } else { result }
+        }
+        // SAFETY: the program's own call with the program's own arguments.
+        None => unsafe { arch::syscall(number, args) },
+    }
+}

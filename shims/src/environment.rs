@@ -1,0 +1,195 @@
+//! The environment that an exec passes on: what evercall needs of it is put back where it was lost.
+
+use crate::logging;
+use crate::memory;
+use crate::settings::{self, is_ours};
+use crate::start;
+use crate::state;
+use crate::sys::{self, Errno, Result, User};
+use crate::text::Text;
+use crate::arch::with_stack;
+use evercall_rules::packed::RuleId;
+
+/// Bytes of each string that are looked at: the longest name evercall knows, with its equals sign.
+const PREFIX: usize = 24;
+
+/// Pointers read in one go.
+const BATCH: usize = 16;
+
+/// Most variables that are looked through, and that a copy on the stack is made of (32 KiB).
+const VARIABLES: usize = 4096;
+
+/// Most strings that are put back.
+const KEPT: usize = 16;
+
+/// Longest LD_PRELOAD that ours is added to, bytes.
+const PRELOAD: usize = 1024;
+
+/// What was found in an environment.
+#[derive(Default)]
+struct Found {
+    /// Variables in all.
+    count: usize,
+    /// A bit for each kept string whose name is there.
+    names: u32,
+    /// Where an LD_PRELOAD without us stands, and its address.
+    foreign_preload: Option<(usize, User)>,
+    /// `EVERCALL=off` is there: left as it is.
+    off: bool,
+}
+
+/// Calls `exec` with this environment, or with a copy that has back what it lost. `exec` returns only
+/// where it failed, or where it made a new process (posix_spawn).
+pub fn with_kept(path: User, envp: User, mut exec: impl FnMut(User) -> isize) -> isize {
+    if !start::ready() || state::handed_on(RuleId::Exec.slot()) {
+        return exec(envp);
+    }
+    logging::summary();
+    let settings = settings::get();
+    if !settings.keep || settings.kept.bytes().is_empty() {
+        return exec(envp);
+    }
+    // A bad environment is the kernel's to refuse.
+    let Ok(found) = look_through(envp) else { return exec(envp) };
+    let lost = settings.kept_strings().enumerate().any(|(i, _)| i < KEPT && found.names >> i & 1 == 0);
+    if !(lost || found.foreign_preload.is_some()) || found.off || found.count > VARIABLES {
+        return exec(envp);
+    }
+    if !takes_preload(path) {
+        return exec(envp);
+    }
+    let mut preload = Text::<PRELOAD>::new();
+    let replaced = found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
+    with_stack(found.count + KEPT + 1, |block| {
+        let mut words = block.iter_mut();
+        for (index, word) in words.by_ref().take(found.count).enumerate() {
+            match memory::get::<usize>(envp.at(index * size_of::<usize>())) {
+                Ok(string) => *word = string,
+                Err(_) => return exec(envp),
+            }
+            if replaced == Some(index) {
+                *word = preload.bytes().as_ptr() as usize;
+            }
+        }
+        for (index, string) in settings.kept_strings().enumerate().take(KEPT) {
+            if found.names >> index & 1 == 0 {
+                if let Some(word) = words.next() {
+                    *word = string.as_ptr() as usize;
+                }
+            }
+        }
+        if logging::is_on() {
+            let args = [path.0, 0, envp.0, 0, 0, 0];
+            logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
+        }
+        exec(User(block.as_ptr() as usize))
+    })
+}
+
+/// Looks an environment through. NULL is an empty one, as execve(2) takes it. EFAULT for a bad address.
+fn look_through(envp: User) -> Result<Found> {
+    let mut found = Found::default();
+    if envp.is_null() {
+        return Ok(found);
+    }
+    let mut pointers = [0usize; BATCH];
+    let mut prefixes = [[0u8; PREFIX]; BATCH];
+    while found.count <= VARIABLES {
+        let read = read_pointers(envp.at(found.count * size_of::<usize>()), &mut pointers)?;
+        let pointers = pointers.get(..read).unwrap_or(&[]);
+        let end = pointers.iter().position(|&p| p == 0);
+        let pointers = pointers.get(..end.unwrap_or(read)).unwrap_or(&[]);
+        let whole = memory::read_each(pointers, &mut prefixes);
+        for (index, (&pointer, prefix)) in pointers.iter().zip(&mut prefixes).enumerate() {
+            if index >= whole {
+                *prefix = [0; PREFIX];
+                memory::read_string(User(pointer), prefix)?;
+            }
+            found.look_at(User(pointer), prefix);
+            found.count += 1;
+        }
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn look_at(&mut self, string: User, prefix: &[u8; PREFIX]) {
+        if !prefix.starts_with(b"EVERCALL") && !prefix.starts_with(b"LD_PRELOAD=") {
+            return;
+        }
+        self.off |= [&b"EVERCALL=off\0"[..], b"EVERCALL=0\0"].iter().any(|off| prefix.starts_with(off));
+        for (index, kept) in settings::get().kept_strings().enumerate().take(KEPT) {
+            let name = kept.split_inclusive(|&b| b == b'=').next().unwrap_or(kept);
+            if prefix.starts_with(name) {
+                self.names |= 1 << index;
+                if name == b"LD_PRELOAD=" && !names_us(string) {
+                    self.foreign_preload = Some((self.count, string));
+                }
+            }
+        }
+    }
+}
+
+/// Reads pointers up to the end of a page at least: how many.
+fn read_pointers(from: User, to: &mut [usize; BATCH]) -> Result<usize> {
+    if let Ok(all) = memory::get::<[usize; BATCH]>(from) {
+        *to = all;
+        return Ok(BATCH);
+    }
+    // Near the end of mapped memory: one by one.
+    let mut read = 0;
+    for (index, word) in to.iter_mut().enumerate() {
+        match memory::get(from.at(index * size_of::<usize>())) {
+            Ok(pointer) => *word = pointer,
+            Err(error) => return if read == 0 { Err(error) } else { Ok(read) },
+        }
+        read += 1;
+        if *word == 0 {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// Whether an LD_PRELOAD string names this library already; a longer one than we can hold counts as if.
+fn names_us(string: User) -> bool {
+    let mut buffer = [0u8; PRELOAD];
+    match memory::read_string(string, &mut buffer) {
+        Ok(Some(text)) => text.split(|&b| b == b':' || b == b' ' || b == b'=').any(is_ours),
+        _ => true,
+    }
+}
+
+/// The program's LD_PRELOAD with our own entry behind it.
+fn joined<const N: usize>(string: User, to: &mut Text<N>) -> Option<()> {
+    let mut buffer = [0u8; PRELOAD];
+    let theirs = memory::read_string(string, &mut buffer).ok()??;
+    let ours = settings::get().kept_strings().find_map(|s| s.strip_prefix(b"LD_PRELOAD="))?;
+    to.push(theirs);
+    if !theirs.ends_with(b"=") {
+        to.push(b":");
+    }
+    to.push(ours);
+    (!to.is_cut()).then_some(())
+}
+
+/// Whether a program could load this library: an ELF file of another class or machine prints an error
+/// where it finds it in LD_PRELOAD. What cannot be read is the kernel's to judge.
+fn takes_preload(path: User) -> bool {
+    if path.is_null() {
+        return true;
+    }
+    let Ok(file) = sys::open_user(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) else {
+        return true;
+    };
+    let mut header = [0u8; 20];
+    match sys::read(file.0, &mut header) {
+        Ok(20) | Err(Errno(_)) => {}
+        Ok(_) => return true,
+    }
+    // e_ident[EI_CLASS] at 4: ELFCLASS64; e_machine at 18: EM_X86_64 (elf(5)).
+    !header.starts_with(b"\x7fELF") || (header[4] == 2 && header[18] == 62 && header[19] == 0)
+}

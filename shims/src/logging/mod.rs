@@ -1,0 +1,104 @@
+//! The log of translated calls. Silent unless asked for (EVERCALL_LOG); never in the program's way.
+
+mod counters;
+mod errno_names;
+mod line;
+mod sink;
+
+use crate::settings;
+use crate::state;
+use ::log::LevelFilter;
+use evercall_rules::packed::RuleId;
+use line::Event;
+use sink::Sink;
+
+/// Which translations are logged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// None.
+    Off,
+    /// A process's first by each rule.
+    First,
+    /// Every one.
+    All,
+    /// A summary at the end.
+    Count,
+}
+
+impl Mode {
+    /// The mode of a setting's value.
+    pub fn parse(value: &[u8]) -> Option<Mode> {
+        Some(match value {
+            b"off" => Mode::Off,
+            b"first" => Mode::First,
+            b"all" => Mode::All,
+            b"count" => Mode::Count,
+            _ => return None,
+        })
+    }
+}
+
+/// The form of the lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// The format of a setting's value.
+    pub fn parse(value: &[u8]) -> Option<Format> {
+        Some(match value {
+            b"text" => Format::Text,
+            b"json" => Format::Json,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether anything is logged at all: one load.
+#[inline]
+pub fn is_on() -> bool {
+    ::log::max_level() != LevelFilter::Off
+}
+
+/// Opens the log that the settings ask for, at start.
+pub fn open() {
+    let settings = settings::get();
+    if settings.log == Mode::Off {
+        return;
+    }
+    counters::prepare();
+    sink::prepare();
+    ::log::set_max_level(LevelFilter::Info);
+    if settings.log == Mode::Count {
+        state::watch(libc::SYS_exit_group as usize);
+    }
+    let misunderstood = settings.misunderstood.bytes();
+    if !misunderstood.is_empty() {
+        ::log::warn!(logger: Sink, "{}", Event::Misunderstood(misunderstood));
+    }
+}
+
+/// A call was carried out by a rule: counts it, and writes its line if one is due.
+#[cold]
+pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize) {
+    let first = counters::count(rule);
+    match settings::get().log {
+        Mode::All => {}
+        Mode::First if first => {}
+        _ => return,
+    }
+    ::log::info!(logger: Sink, "{}", Event::Translated { rule, args, became, result });
+}
+
+/// The summary of EVERCALL_LOG=count: what was not summed up yet.
+pub fn summary() {
+    if is_on() && settings::get().log == Mode::Count {
+        if let Some(counts) = counters::take() {
+            ::log::info!(logger: Sink, "{}", Event::Summary(&counts));
+        }
+    }
+}

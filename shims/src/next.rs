@@ -1,0 +1,184 @@
+//! The next definition of a symbol, as ld.so would find it after us: found by walking the link map
+//! ourselves, since dlsym may not be called in a door (it allocates, locks, and may not be there).
+
+use crate::arch;
+use crate::elf::{self, Image};
+use crate::start::{LOADER_BASE, PROGRAM_HEADER_COUNT, PROGRAM_HEADERS, VDSO};
+use once_cell::race::OnceNonZeroUsize;
+use core::num::NonZeroUsize;
+
+/// A libc function by its six argument registers.
+pub type Function = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;
+
+/// Most objects in a link map: more is a loop.
+const OBJECTS: usize = 4096;
+
+/// `NONE` in a `Next`: looked up, and nobody else defines it. The assembly of `syscall` knows it.
+const NONE: NonZeroUsize = NonZeroUsize::MIN;
+
+/// The next definition of one symbol, found once. One machine word: 0 unknown, 1 none, else the address.
+#[repr(transparent)]
+pub struct Next(OnceNonZeroUsize);
+
+impl Next {
+    /// Not looked up yet.
+    pub const fn unknown() -> Next {
+        Next(OnceNonZeroUsize::new())
+    }
+
+    /// The definition, if it was found before.
+    #[inline(always)]
+    pub fn known(&self) -> Option<Function> {
+        self.0.get().and_then(function)
+    }
+
+    /// The definition, looked up if need be. None: nobody else defines the symbol.
+    #[cold]
+    pub fn find(&self, name: &[u8]) -> Option<Function> {
+        function(self.0.get_or_init(|| find(name).and_then(NonZeroUsize::new).unwrap_or(NONE)))
+    }
+}
+
+#[inline(always)]
+fn function(address: NonZeroUsize) -> Option<Function> {
+    if address == NONE {
+        return None;
+    }
+    // SAFETY: the address of a function symbol that the dynamic linker would have bound instead of ours.
+    Some(unsafe { core::mem::transmute::<usize, Function>(address.get()) })
+}
+
+/// The start of `struct link_map` (link.h), the same in glibc, musl and uClibc.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LinkMap {
+    base: usize,
+    name: usize,
+    dynamic: usize,
+    next: usize,
+    previous: usize,
+}
+
+/// uClibc's `struct elf_resolve` begins likewise, so one shape serves all.
+fn link_map(at: usize) -> Option<LinkMap> {
+    if at == 0 {
+        return None;
+    }
+    // SAFETY: an entry of the loader's list; entries of objects loaded at start live as long as we do.
+    Some(unsafe { (at as *const LinkMap).read() })
+}
+
+/// Looks a symbol up in the objects behind ours.
+fn find(name: &[u8]) -> Option<usize> {
+    let (own_dynamic, _) = arch::own_image();
+    let mut at = first_object()?;
+    let mut behind_us = false;
+    for _ in 0..OBJECTS {
+        let object = link_map(at)?;
+        at = object.next;
+        if object.dynamic == own_dynamic {
+            behind_us = true;
+            continue;
+        }
+        if !behind_us || object.dynamic == 0 || is_vdso(&object) {
+            continue;
+        }
+        // SAFETY: what the loader's list says of an object it has loaded.
+        let image = unsafe { Image::new(object.base, object.dynamic) };
+        if let Some(found) = image.and_then(|image| image.find(name)) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// The vDSO stands in the list of glibc, but ld.so never binds to it: its functions keep the kernel's
+/// convention.
+fn is_vdso(object: &LinkMap) -> bool {
+    let vdso = VDSO.get();
+    vdso != 0 && object.dynamic.wrapping_sub(vdso) < 0x10_0000
+}
+
+/// The first entry of the loader's list, by the DT_DEBUG of the executable, or by the loader's own symbol
+/// where the executable has none (a program run as an argument of musl's ld.so).
+fn first_object() -> Option<usize> {
+    let debug = executable_dynamic()
+        // SAFETY: the dynamic section of the running executable.
+        .and_then(|dynamic| unsafe { elf::debug_address(dynamic) })
+        .or_else(loader_debug)?;
+    // SAFETY: `struct r_debug`: a version (with padding), then the list.
+    let first = unsafe { ((debug + 8) as *const usize).read() };
+    (first != 0).then_some(first)
+}
+
+const PT_DYNAMIC: u32 = 2;
+const PT_PHDR: u32 = 6;
+
+/// The 56 bytes of an Elf64_Phdr.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct ProgramHeader {
+    kind: u32,
+    flags: u32,
+    offset: usize,
+    address: usize,
+    physical: usize,
+    file_size: usize,
+    memory_size: usize,
+    align: usize,
+}
+
+/// The dynamic section of an image by its program headers; its base is told by PT_PHDR, or by
+/// `base` where it has none.
+fn dynamic_section(headers: usize, count: usize, base: usize) -> Option<usize> {
+    let mut base = base;
+    let mut dynamic = None;
+    for index in 0..count.min(128) {
+        let at = headers + index * size_of::<ProgramHeader>();
+        // SAFETY: the kernel (AT_PHDR) or an ELF header told where they are and how many.
+        let header = unsafe { (at as *const ProgramHeader).read_unaligned() };
+        match header.kind {
+            PT_PHDR => base = headers.wrapping_sub(header.address),
+            PT_DYNAMIC => dynamic = Some(header.address),
+            _ => {}
+        }
+    }
+    Some(base.wrapping_add(dynamic?))
+}
+
+fn executable_dynamic() -> Option<usize> {
+    let headers = PROGRAM_HEADERS.get();
+    if headers == 0 {
+        return None;
+    }
+    dynamic_section(headers, PROGRAM_HEADER_COUNT.get(), 0)
+}
+
+/// The loader's `_r_debug` (glibc) or `*_dl_debug_addr` (musl, uClibc).
+fn loader_debug() -> Option<usize> {
+    // A loader that was run as a program is not in AT_BASE: AT_PHDR is its own.
+    let base = match LOADER_BASE.get() {
+        0 => PROGRAM_HEADERS.get() & !0xfff,
+        base => base,
+    };
+    if base == 0 {
+        return None;
+    }
+    // SAFETY: the loader's ELF header is mapped at its base: e_phoff at 32, e_phnum at 56 (elf(5)).
+    let (magic, offset, count) = unsafe {
+        let at = base as *const u8;
+        (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
+    };
+    if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
+        return None;
+    }
+    let dynamic = dynamic_section(base + offset, usize::from(count), base)?;
+    // SAFETY: the loader's own image, mapped for as long as the process lives.
+    let image = unsafe { Image::new(base, dynamic) }?;
+    if let Some(debug) = image.find(b"_r_debug") {
+        return Some(debug);
+    }
+    let pointer = image.find(b"_dl_debug_addr")?;
+    // SAFETY: a `struct r_debug *` of the loader.
+    Some(unsafe { (pointer as *const usize).read() }).filter(|&debug| debug != 0)
+}

@@ -1,0 +1,49 @@
+//! Whether the host answers a call: ENOSYS says no, EPERM may be a seccomp filter's way to say no.
+
+use crate::arch;
+use crate::dispatch;
+use crate::sys::{self, ChildEnd};
+use evercall_rules::packed::RuleId;
+
+/// What an answer says of the host.
+pub enum Verdict {
+    /// The host answers this call.
+    Answers,
+    /// libc would not pass it on, but the kernel does answer: this was its answer.
+    KernelAnswers(isize),
+    /// No such call here, or a filter refuses it.
+    Missing,
+}
+
+const ENOSYS: isize = -(libc::ENOSYS as isize);
+const EPERM: isize = -(libc::EPERM as isize);
+
+/// Judges the answer that the program's own call got.
+pub fn verdict(rule: RuleId, args: [usize; 6], answer: isize) -> Verdict {
+    match answer {
+        ENOSYS => match dispatch::raw(rule, args) {
+            ENOSYS => Verdict::Missing,
+            EPERM if filtered(rule) => Verdict::Missing,
+            answer => Verdict::KernelAnswers(answer),
+        },
+        EPERM if filtered(rule) => Verdict::Missing,
+        // The kernel's own EPERM, or any other answer: it knows the call.
+        _ => Verdict::Answers,
+    }
+}
+
+/// Whether a filter refuses a rule's call: harmless arguments get EPERM where the kernel would give the
+/// errno in the rule's row. Asked in a throw-away child, since some filters kill.
+fn filtered(rule: RuleId) -> bool {
+    let (Some(probe), Some(number)) = (rule.probe(), rule.number()) else { return false };
+    if !sys::under_filter() {
+        return false;
+    }
+    let end = sys::in_child(|| {
+        // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
+        let answer = unsafe { arch::syscall(number, probe.arguments.map(|a| a as isize as usize)) };
+        u8::try_from(-answer).unwrap_or(0)
+    });
+    matches!(end, Ok(ChildEnd::Exited(errno)) if errno != probe.errno && i32::from(errno) == libc::EPERM)
+        || matches!(end, Ok(ChildEnd::Killed))
+}

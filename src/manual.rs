@@ -1,0 +1,161 @@
+//! What help and man pages say beyond the options: exit status, environment, files.
+
+use crate::output::wrap;
+use clap_mangen::Man;
+use roff::{Roff, bold, roman};
+use std::fmt::Write as _;
+use std::io;
+
+/// A section: its title, and its entries as term and text. One with the title of the one before continues it.
+type Section = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Columns of the text in help.
+const HELP_WIDTH: usize = 80;
+
+const VARIABLES: Section = (
+    "ENVIRONMENT",
+    &[
+        ("EVERCALL", "off (also 0, no, false) switches evercall off, before it does anything else"),
+        ("EVERCALL_LOG", "which translated calls are logged: off (the default), first, all, count"),
+        ("EVERCALL_LOG_FORMAT", "the form of the log's lines: text (the default) or json"),
+        ("EVERCALL_LOG_TO", "where the log goes: stderr (the default), fd:N, or the absolute path of a file"),
+        ("EVERCALL_FORCE", "rules that act though the host would answer, divided by commas, or all"),
+        ("EVERCALL_NOFILE", "the cap on RLIMIT_NOFILE: auto (1048576, the default), off, or a number"),
+        ("EVERCALL_KEEP", "off: do not put the preload back when a program clears its environment"),
+    ],
+);
+
+const FILES: Section = (
+    "FILES",
+    &[(
+        "/etc/evercall.conf",
+        "the same settings, one `key = value` a line, the keys being the variables' names in small letters \
+         without EVERCALL_ (and evercall = off). The environment wins, except in a setuid or setgid program, \
+         which listens to this file alone, and only if nobody but root may write it",
+    )],
+);
+
+/// Of the command itself.
+pub const EVERCALL: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "done"),
+            ("1", "an error: a wrong option, a file that cannot be read"),
+            ("2", "done, and there are findings (kept for commands that check)"),
+        ],
+    ),
+    VARIABLES,
+    FILES,
+];
+
+/// Of `evercall run`.
+pub const RUN: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("1", "an error of evercall itself: a wrong option, libevercall.so not found"),
+            (
+                "126",
+                "PROGRAM was found but cannot be run, or not under evercall: it is static, damaged, or of another \
+                 architecture",
+            ),
+            ("127", "PROGRAM was not found"),
+            ("else", "the exit status of PROGRAM"),
+        ],
+    ),
+    VARIABLES,
+    (
+        "ENVIRONMENT",
+        &[
+            ("EVERCALL_LIB", "the library to preload, where --lib is not given"),
+            ("LD_PRELOAD", "kept, behind libevercall.so; unchanged if libevercall.so is in it already"),
+            ("PATH", "where PROGRAM is looked up"),
+        ],
+    ),
+    FILES,
+    (
+        "LIBRARY",
+        &[(
+            "libevercall.so",
+            "looked for beside the command, then in ../lib/evercall and ../lib/x86_64-linux-gnu/evercall from \
+             there, then in /usr/lib/evercall",
+        )],
+    ),
+];
+
+/// Of `evercall rules`.
+pub const RULES: &[Section] = &[
+    ("EXIT STATUS", &[("0", "printed"), ("1", "NAME is not known, or the output cannot be written")]),
+    (
+        "JSON",
+        &[
+            ("version", "1; grows when a field changes its meaning or goes away, not when one is added"),
+            (
+                "rules",
+                "objects with name, family, calls, symbols, arguments (objects with name and kind), trigger \
+                 (absent, result, match or start), trigger_errno (a number, with result), probe (null, or an \
+                 object with arguments and errno), does, fidelity (exact, partial, refuse or pretend), \
+                 difference, source",
+            ),
+            ("doors", "symbols exported for no single rule: objects with name, symbols, does, source"),
+            (
+                "calls",
+                "system calls (empty unless --calls or NAME is given): objects with name, family, x86_64 and i386 \
+                 (numbers), since, until, option, note, source, rule (a rule's name)",
+            ),
+        ],
+    ),
+    VARIABLES,
+    FILES,
+];
+
+/// The sections as the end of `--help`.
+pub fn help(sections: &[Section]) -> String {
+    let mut out = String::new();
+    let mut last = "";
+    for (title, entries) in sections {
+        if *title != last {
+            let _ = write!(out, "\n{title}:\n");
+        }
+        last = title;
+        for (term, text) in *entries {
+            let _ = writeln!(out, "  {term}");
+            for line in wrap(text, HELP_WIDTH - 10) {
+                let _ = writeln!(out, "          {line}");
+            }
+        }
+    }
+    out.trim().into()
+}
+
+/// The man page of a command: clap's sections, then ours.
+pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) -> io::Result<()> {
+    let man =
+        Man::new(command.clone()).manual("evercall").source(concat!("evercall ", env!("CARGO_PKG_VERSION")));
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_description_section(out)?;
+    man.render_options_section(out)?;
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        man.render_subcommands_section(out)?;
+    }
+    let mut roff = Roff::new();
+    let mut last = "";
+    for (title, entries) in sections {
+        if *title != last {
+            roff.control("SH", [*title]);
+        }
+        last = title;
+        for (term, text) in *entries {
+            roff.control("TP", []);
+            roff.text([bold(*term)]);
+            roff.text([roman(*text)]);
+        }
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman("evercall(1), evercall-run(1), evercall-rules(1), ld.so(8), syscalls(2)")]);
+    out.extend(roff.to_roff().bytes());
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! The command line, defined once: help, man pages and completions are made from it.
+
+use crate::log_to::LogTo;
+use crate::manual;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use evercall_rules::table::RULES;
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+/// Old system calls, kept working
+///
+/// evercall carries out, inside a container or for one program, the system calls that the kernel of
+/// this host no longer answers, or does not answer yet. Nothing is rebuilt: one shared object,
+/// libevercall.so, is preloaded into the program, and translates what the host refuses into what it has.
+#[derive(Parser)]
+#[command(name = "evercall", version, disable_help_subcommand = true)]
+#[command(after_long_help = manual::help(manual::EVERCALL))]
+pub struct Options {
+    /// Tell on standard error what is done and why
+    #[arg(short, long, global = true, display_order = 100)]
+    pub verbose: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Action {
+    /// Run a program under evercall
+    ///
+    /// Puts libevercall.so in front of LD_PRELOAD, sets the EVERCALL_ variables from the options given,
+    /// and becomes PROGRAM, which is looked up in PATH. An option that is not given leaves its variable
+    /// as it is.
+    #[command(after_long_help = manual::help(manual::RUN))]
+    #[command(override_usage = "evercall run [OPTIONS] [--] PROGRAM [ARGUMENT]...")]
+    Run(RunOptions),
+    /// Print the rules and the system calls that evercall knows
+    ///
+    /// Without NAME, prints every rule: the system calls it answers, how true it is to the kernel, when
+    /// it acts, and what a call becomes. With NAME, prints all that is known of one rule, system call
+    /// or libc symbol.
+    #[command(after_long_help = manual::help(manual::RULES))]
+    Rules(RulesOptions),
+    /// Write man pages or shell completions
+    #[command(hide = true)]
+    Generate(GenerateOptions),
+}
+
+/// Options of `evercall run`.
+#[derive(Args)]
+pub struct RunOptions {
+    /// Which translated calls are logged
+    #[arg(long, value_name = "WHICH")]
+    pub log: Option<Log>,
+    /// The form of the log's lines
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Where the log goes: stderr, fd:N, or a file
+    #[arg(long, value_name = "WHERE", value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(LogTo::parse))]
+    pub log_to: Option<LogTo>,
+    /// Let these rules act though the host would answer; `all` for every rule
+    #[arg(long, value_name = "RULE", value_delimiter = ',', hide_possible_values = true)]
+    #[arg(value_parser = rule_names())]
+    pub force: Vec<String>,
+    /// The cap on RLIMIT_NOFILE: auto (1048576), off, or a number
+    #[arg(long, value_name = "LIMIT", value_parser = Nofile::parse)]
+    pub nofile: Option<Nofile>,
+    /// Do not put the preload back when a program clears its environment
+    #[arg(long)]
+    pub no_keep: bool,
+    /// The library to preload, instead of the one installed with this command
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub lib: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// `EVERCALL_LOG`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Log {
+    /// Nothing
+    Off,
+    /// A process's first translation by each rule
+    First,
+    /// Every translated call
+    All,
+    /// A summary at exit and exec
+    Count,
+}
+
+/// `EVERCALL_LOG_FORMAT`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// `EVERCALL_NOFILE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nofile {
+    /// Lower what is above 1048576.
+    Auto,
+    /// Leave the limit alone.
+    Off,
+    /// Lower what is above this.
+    Limit(NonZeroU64),
+}
+
+impl Nofile {
+    fn parse(value: &str) -> Result<Nofile, String> {
+        match value {
+            "auto" => Ok(Nofile::Auto),
+            "off" => Ok(Nofile::Off),
+            number if number.starts_with('+') => Err("write the number without a sign".into()),
+            number => {
+                number.parse().map(Nofile::Limit).map_err(|_| "auto, off, or a number from 1 up".into())
+            }
+        }
+    }
+
+    /// The value of the variable.
+    pub fn setting(self) -> String {
+        match self {
+            Nofile::Auto => "auto".into(),
+            Nofile::Off => "off".into(),
+            Nofile::Limit(limit) => limit.to_string(),
+        }
+    }
+}
+
+/// The word of the command line for a value, which is also the word of its variable.
+pub fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn rule_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(RULES.iter().map(|rule| rule.name).chain(["all"]))
+}
+
+/// Options of `evercall rules`.
+#[derive(Args)]
+pub struct RulesOptions {
+    /// A rule, a system call, or a libc symbol
+    pub name: Option<String>,
+    /// Print every system call that Linux has or had, too
+    #[arg(long, visible_alias = "all", conflicts_with = "name")]
+    pub calls: bool,
+    /// The form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RulesFormat,
+}
+
+/// Forms of `evercall rules`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum RulesFormat {
+    /// Columns; with NAME, a page
+    Table,
+    /// One JSON document
+    Json,
+    /// Markdown; without NAME the whole of docs/rules.md
+    Markdown,
+}
+
+/// Options of `evercall generate`.
+#[derive(Args)]
+pub struct GenerateOptions {
+    /// What to write.
+    #[command(subcommand)]
+    pub what: Generate,
+}
+
+/// What `evercall generate` writes.
+#[derive(Subcommand)]
+pub enum Generate {
+    /// The man pages, one a command
+    Man {
+        /// Where to write them; made if it is not there
+        dir: PathBuf,
+    },
+    /// Completions for bash, zsh and fish
+    Completions {
+        /// Where to write them; made if it is not there
+        dir: PathBuf,
+    },
+}
+
+impl Generate {
+    /// The shells that have completions.
+    pub const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+}

@@ -1,0 +1,162 @@
+//! `evercall rules`: the table for people and programs.
+
+mod json;
+mod markdown;
+mod page;
+mod table;
+
+use crate::failure::Failure;
+use crate::options::{RulesFormat, RulesOptions};
+use crate::output;
+use evercall_rules::table::{CALLS, Call, DOORS, Door, RULES, Rule};
+use evercall_rules::{Fidelity, Trigger};
+
+/// Carries out `evercall rules`.
+pub fn print(options: &RulesOptions) -> Result<(), Failure> {
+    let text = match &options.name {
+        Some(name) => {
+            let rows = Rows::named(name)?;
+            match options.format {
+                RulesFormat::Table => page::page(name, &rows, output::terminal_width()),
+                RulesFormat::Json => json::document(&rows)?,
+                RulesFormat::Markdown => markdown::section(name, &rows),
+            }
+        }
+        None => {
+            let rows = Rows::all(options.calls);
+            match options.format {
+                RulesFormat::Table => table::table(&rows, output::terminal_width()),
+                RulesFormat::Json => json::document(&rows)?,
+                RulesFormat::Markdown => markdown::document(&Rows::all(true)),
+            }
+        }
+    };
+    output::print(&text)
+}
+
+/// The rows to be printed.
+struct Rows {
+    rules: Vec<&'static Rule>,
+    doors: Vec<&'static Door>,
+    calls: Vec<&'static Call>,
+}
+
+impl Rows {
+    fn all(with_calls: bool) -> Rows {
+        Rows {
+            rules: RULES.iter().collect(),
+            doors: DOORS.iter().collect(),
+            calls: if with_calls { CALLS.iter().collect() } else { Vec::new() },
+        }
+    }
+
+    /// What bears a name, and what belongs to it: the rule of a system call, the calls of a rule.
+    fn named(name: &str) -> Result<Rows, Failure> {
+        let rules: Vec<&Rule> = RULES
+            .iter()
+            .filter(|rule| rule.name == name || rule.calls.contains(&name) || rule.symbols.contains(&name))
+            .collect();
+        let doors: Vec<&Door> =
+            DOORS.iter().filter(|door| door.name == name || door.symbols.contains(&name)).collect();
+        let names = rules.iter().flat_map(|rule| rule.calls).copied().chain([name]);
+        let mut calls: Vec<&Call> = names.filter_map(Call::find).collect();
+        calls.sort_by_key(|call| call.name);
+        calls.dedup_by_key(|call| call.name);
+        if rules.is_empty() && doors.is_empty() && calls.is_empty() {
+            return Err(unknown(name));
+        }
+        Ok(Rows { rules, doors, calls })
+    }
+}
+
+/// Names nearest to one that is not known.
+fn unknown(name: &str) -> Failure {
+    /// How many are told.
+    const NEAREST: usize = 4;
+    /// Jaro-Winkler similarity below this is no similarity.
+    const SIMILAR: f64 = 0.8;
+    let known = CALLS.iter().map(|call| call.name).chain(RULES.iter().map(|rule| rule.name));
+    let symbols =
+        RULES.iter().flat_map(|rule| rule.symbols).chain(DOORS.iter().flat_map(|door| door.symbols));
+    let mut near: Vec<(f64, &str)> = known
+        .chain(symbols.copied())
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    near.dedup_by_key(|(_, known)| *known);
+    let near: Vec<&str> = near.into_iter().take(NEAREST).map(|(_, known)| known).collect();
+    let hint = if near.is_empty() {
+        "`evercall rules --calls` lists all".to_string()
+    } else {
+        format!("did you mean {}?", near.join(", "))
+    };
+    Failure::new(format!("no rule, system call or libc symbol is named {name}; {hint}"))
+}
+
+/// The word for a fidelity in tables and JSON.
+fn fidelity(fidelity: Fidelity) -> &'static str {
+    match fidelity {
+        Fidelity::Exact => "exact",
+        Fidelity::Partial => "partial",
+        Fidelity::Refuse => "refuse",
+        Fidelity::Pretend => "pretend",
+    }
+}
+
+/// The word for a trigger in JSON.
+fn trigger(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Absent => "absent",
+        Trigger::Result(_) => "result",
+        Trigger::Match => "match",
+        Trigger::Start => "start",
+    }
+}
+
+/// When a rule acts, in a few words.
+fn acts(rule: &Rule) -> String {
+    match rule.trigger {
+        Trigger::Absent => "the host lacks the call".into(),
+        Trigger::Result(errno) => format!("the host answers {}", errno_text(errno)),
+        Trigger::Match => "the arguments call for it".into(),
+        Trigger::Start => "once, at start".into(),
+    }
+}
+
+/// When a rule acts, in a sentence.
+fn acts_sentence(rule: &Rule) -> String {
+    match rule.trigger {
+        Trigger::Absent => {
+            "When the host has no such call (ENOSYS), or a seccomp filter refuses it. The host is \
+                            asked first, once a process."
+                .into()
+        }
+        Trigger::Result(errno) => {
+            format!("When the host, asked each time, answers {}.", errno_text(errno))
+        }
+        Trigger::Match => "When the arguments call for it, before the host is asked.".into(),
+        Trigger::Start => "Once, when the library is loaded.".into(),
+    }
+}
+
+fn errno_text(errno: u8) -> String {
+    std::io::Error::from_raw_os_error(i32::from(errno)).to_string()
+}
+
+/// How a rule's EPERM is told from a filter's: the harmless call, and the errno that is due.
+fn probe(rule: &Rule) -> Option<(String, &'static str)> {
+    let (errno, arguments) = rule.probe?;
+    let arguments: Vec<String> = arguments.iter().map(i32::to_string).collect();
+    Some((format!("{}({})", rule.calls.first().unwrap_or(&rule.name), arguments.join(", ")), errno))
+}
+
+/// A number, or a dash for none.
+fn number(number: Option<u16>) -> String {
+    number.map_or("-".into(), |number| number.to_string())
+}
+
+/// The name of the rule of a system call, if there is one.
+fn rule_of(call: &Call) -> Option<&'static str> {
+    Rule::of_call(call.name).map(|rule| rule.name)
+}

@@ -1,0 +1,199 @@
+//! `evercall run`: becomes a program that has libevercall.so preloaded. Where a preload cannot reach the
+//! program, says so instead.
+
+use crate::exec;
+use crate::failure::Failure;
+use crate::library::Library;
+use crate::options::{RunOptions, word};
+use crate::program::{self, Elf, Kind, Loading, Unknown};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where programs are looked up without PATH, as glibc's execvp does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Interpreters of interpreters that the kernel follows (fs/exec.c).
+const SCRIPT_LEVELS: usize = 5;
+
+const S_ISUID: u32 = 0o4000;
+const S_ISGID: u32 = 0o2000;
+const S_IXGRP: u32 = 0o0010;
+
+/// Carries out `evercall run`: comes back only with an error.
+pub fn run(options: RunOptions) -> Result<(), Failure> {
+    let library = Library::find(options.lib.as_deref())?;
+    let settings = settings(&options, &library);
+    for (name, value) in &settings {
+        log::debug!("{name}={}", Path::new(value).display());
+    }
+    if env::var("EVERCALL").is_ok_and(|value| matches!(value.as_str(), "off" | "0" | "no" | "false")) {
+        log::warn!("EVERCALL switches evercall off in the environment; unset it to have evercall act");
+    }
+    let program = options.command.first().cloned().unwrap_or_default();
+    let mut last = None;
+    for candidate in candidates(&program) {
+        if candidate.metadata().is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0) {
+            judge(&candidate, &library)?;
+        }
+        let error = exec::exec(&candidate, &options.command, &settings);
+        // As execvp: a file that is not there never hides the reason why another could not be run.
+        let goes_on = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+        );
+        if last.is_none() || candidate.symlink_metadata().is_ok() {
+            last = Some((candidate, error));
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    Err(match last {
+        Some((candidate, error)) => refused(&program, &candidate, &error),
+        None => Failure::not_found("the name of the program is empty"),
+    })
+}
+
+/// The variables that the program gets.
+fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsString)> {
+    let mut settings = vec![("LD_PRELOAD", library.preload(env::var_os("LD_PRELOAD")))];
+    let mut set = |name, value: Option<OsString>| settings.extend(value.map(|value| (name, value)));
+    set("EVERCALL_LOG", options.log.map(|log| word(log).into()));
+    set("EVERCALL_LOG_FORMAT", options.log_format.map(|format| word(format).into()));
+    set("EVERCALL_LOG_TO", options.log_to.as_ref().map(|log_to| log_to.setting()));
+    set("EVERCALL_FORCE", (!options.force.is_empty()).then(|| options.force.join(",").into()));
+    set("EVERCALL_NOFILE", options.nofile.map(|nofile| nofile.setting().into()));
+    set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));
+    settings
+}
+
+/// The files that a program's name may mean, in the order of PATH (execvp(3)).
+fn candidates(program: &OsStr) -> Vec<PathBuf> {
+    if program.is_empty() {
+        return Vec::new();
+    }
+    if program.as_bytes().contains(&b'/') {
+        return vec![program.into()];
+    }
+    let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    env::split_paths(&path)
+        .map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder })
+        .map(|folder| folder.join(program))
+        .collect()
+}
+
+/// Whether the preload reaches the program: an error says why not.
+fn judge(file: &Path, library: &Library) -> Result<(), Failure> {
+    let mut current = file.to_path_buf();
+    for _ in 0..=SCRIPT_LEVELS {
+        let name = if current == file {
+            file.display().to_string()
+        } else {
+            format!("{}, which runs {},", current.display(), file.display())
+        };
+        match program::kind(&current) {
+            Ok(Kind::Script(interpreter)) => {
+                log::debug!("{name} is a script for {}", interpreter.display());
+                current = interpreter;
+                continue;
+            }
+            Ok(Kind::Elf(elf)) => {
+                log::debug!("{name} is an ELF file: {}, {:?}", elf.architecture, elf.loading);
+                reaches(&name, &elf, library)?;
+                warn_of_secure_execution(&current, &name);
+            }
+            Ok(Kind::Other) => log::debug!("{name} is left to the kernel to judge"),
+            Err(Unknown::Io(error)) => log::debug!("{name} cannot be looked at: {error}"),
+            Err(Unknown::Damaged(why)) => {
+                return Err(Failure::cannot_run(format!(
+                    "{name} is a damaged ELF file: {why}. It was cut or overwritten; install it anew"
+                )));
+            }
+        }
+        break;
+    }
+    Ok(())
+}
+
+fn reaches(name: &str, elf: &Elf, library: &Library) -> Result<(), Failure> {
+    if elf.loading == Loading::None {
+        return Ok(()); // The kernel refuses it.
+    }
+    if elf.architecture != library.architecture {
+        return Err(Failure::cannot_run(format!(
+            "{name} is a program for {}, and a preload cannot reach it: {} is for {}. Run a build of the program \
+             for {}, or name a library for {} with --lib",
+            elf.architecture,
+            library.path.display(),
+            library.architecture,
+            library.architecture,
+            elf.architecture
+        )));
+    }
+    if elf.loading == Loading::Static {
+        return Err(Failure::cannot_run(format!(
+            "{name} is a static program, and a preload cannot reach it: it has no dynamic loader (no PT_INTERP) that \
+             would read LD_PRELOAD. Run a dynamically linked build of it, or run it without evercall"
+        )));
+    }
+    Ok(())
+}
+
+/// ld.so takes no preload with a slash into a program that gains rights (ld.so(8), AT_SECURE).
+fn warn_of_secure_execution(file: &Path, name: &str) {
+    let Ok(of_file) = file.metadata() else { return };
+    // The owner of /proc/self is who we are.
+    let us = Path::new("/proc/self").metadata().ok();
+    let setuid = of_file.mode() & S_ISUID != 0 && us.as_ref().is_none_or(|us| us.uid() != of_file.uid());
+    let setgid = of_file.mode() & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP
+        && us.as_ref().is_none_or(|us| us.gid() != of_file.gid());
+    if setuid || setgid {
+        log::warn!(
+            "{name} is a {} program: ld.so ignores LD_PRELOAD with a slash there, so evercall will not act in it. To \
+             have it there, name libevercall.so in /etc/ld.so.preload",
+            if setuid { "setuid" } else { "setgid" }
+        );
+    }
+}
+
+/// Why the kernel refused, with the exit codes of env(1).
+fn refused(program: &OsStr, file: &Path, error: &io::Error) -> Failure {
+    let exists = file.symlink_metadata().is_ok();
+    let name = file.display();
+    if error.kind() == ErrorKind::NotFound {
+        return Failure::not_found(match program::kind(file) {
+            Ok(Kind::Script(missing)) => format!(
+                "{name} is a script for {}, and that (or what it needs) is not there; install it, or mend the first \
+                 line of the script",
+                missing.display()
+            ),
+            Ok(Kind::Elf(Elf { loading: Loading::Dynamic(missing), .. })) => format!(
+                "{name} needs the dynamic loader {}, which is not there; install the libc it belongs to",
+                missing.display()
+            ),
+            _ if exists => format!("{name} is a link to a file that is not there"),
+            _ if program.as_bytes().contains(&b'/') => format!("{name}: there is no such file"),
+            _ => format!("{}: there is no such program in PATH", Path::new(program).display()),
+        });
+    }
+    let why = match error.kind() {
+        ErrorKind::PermissionDenied if file.is_dir() => "it is a folder".to_string(),
+        ErrorKind::PermissionDenied => {
+            "permission denied. Is it executable (chmod +x), and every folder on the way to it open?".to_string()
+        }
+        _ if error.raw_os_error() == Some(ENOEXEC) => {
+            "the kernel knows no such kind of program. If it is a script without a first line #!, run it by its \
+             shell: evercall run sh FILE"
+                .to_string()
+        }
+        _ => error.to_string(),
+    };
+    Failure::cannot_run(format!("{name} cannot be run: {why}"))
+}
+
+/// Has no `ErrorKind` (errno(3)).
+const ENOEXEC: i32 = 8;
