@@ -25,6 +25,15 @@ const KEPT: usize = 16;
 /// Longest LD_PRELOAD that ours is added to, bytes.
 const PRELOAD: usize = 1024;
 
+/// The file that an exec names.
+#[derive(Clone, Copy)]
+pub enum File {
+    /// By a path of its own.
+    At(User),
+    /// By a name that PATH, a folder or a descriptor decides: which file it means is not looked at.
+    Elsewhere(User),
+}
+
 /// What was found in an environment.
 #[derive(Default)]
 struct Found {
@@ -40,7 +49,7 @@ struct Found {
 
 /// Calls `exec` with this environment, or with a copy that has back what it lost. `exec` returns only
 /// where it failed, or where it made a new process (posix_spawn).
-pub fn with_kept(path: User, envp: User, mut exec: impl FnMut(User) -> isize) -> isize {
+pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) -> isize {
     if !start::ready() || state::handed_on(RuleId::Exec.slot()) {
         return exec(envp);
     }
@@ -55,9 +64,10 @@ pub fn with_kept(path: User, envp: User, mut exec: impl FnMut(User) -> isize) ->
     if !(lost || found.foreign_preload.is_some()) || found.off || found.count > VARIABLES {
         return exec(envp);
     }
-    if !takes_preload(path) {
-        return exec(envp);
-    }
+    let name = match file {
+        File::At(path) if !takes_preload(path) => return exec(envp),
+        File::At(name) | File::Elsewhere(name) => name,
+    };
     let mut preload = Text::<PRELOAD>::new();
     let replaced = found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
     with_stack(found.count + KEPT + 1, |block| {
@@ -79,7 +89,7 @@ pub fn with_kept(path: User, envp: User, mut exec: impl FnMut(User) -> isize) ->
             }
         }
         if logging::is_on() {
-            let args = [path.0, 0, envp.0, 0, 0, 0];
+            let args = [name.0, 0, envp.0, 0, 0, 0];
             logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
         }
         exec(User(block.as_ptr() as usize))
@@ -179,9 +189,6 @@ fn joined<const N: usize>(string: User, to: &mut Text<N>) -> Option<()> {
 /// Whether a program could load this library: an ELF file of another class or machine prints an error
 /// where it finds it in LD_PRELOAD. What cannot be read is the kernel's to judge.
 fn takes_preload(path: User) -> bool {
-    if path.is_null() {
-        return true;
-    }
     let Ok(file) = sys::open_user(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) else {
         return true;
     };

@@ -1,7 +1,7 @@
 //! The exec family and posix_spawn: the environment goes through `environment::with_kept` on its way.
 
 use super::{as_kernel, finish};
-use crate::environment;
+use crate::environment::{self, File};
 use crate::errno;
 use crate::next::Next;
 use crate::start;
@@ -9,13 +9,13 @@ use crate::sys::User;
 
 /// An exec whose arguments hold the environment at `index`: `exec` gets them with it replaced.
 pub fn with_kept(
-    path: User,
+    file: File,
     args: [usize; 6],
     index: usize,
     exec: impl Fn([usize; 6]) -> isize,
 ) -> isize {
     let envp = args.get(index).copied().unwrap_or(0);
-    environment::with_kept(path, User(envp), |envp| {
+    environment::with_kept(file, User(envp), |envp| {
         let mut args = args;
         if let Some(slot) = args.get_mut(index) {
             *slot = envp.0;
@@ -40,9 +40,8 @@ static EXECVPE: Next = Next::unknown();
 fn with_own_environment(file: usize, argv: usize, searched: bool, own: impl Fn([usize; 6]) -> isize) -> isize {
     let errno_before = errno::get();
     let environment = start::environment();
-    // A name that PATH decides is not looked at: which file it means is libc's to find out.
-    let path = if searched { User::NULL } else { User(file) };
-    let result = with_kept(path, [file, argv, environment, 0, 0, 0], 2, |args| {
+    let target = if searched { File::Elsewhere(User(file)) } else { File::At(User(file)) };
+    let result = with_kept(target, [file, argv, environment, 0, 0, 0], 2, |args| {
         if args[2] == environment {
             return own(args);
         }
@@ -69,7 +68,7 @@ fn execvp_by(file: usize, argv: usize) -> isize {
 fn execve_by(path: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [path, argv, envp, 0, 0, 0];
-    finish(with_kept(User(path), args, 2, |args| call(&EXECVE, b"execve", args)), errno_before)
+    finish(with_kept(File::At(User(path)), args, 2, |args| call(&EXECVE, b"execve", args)), errno_before)
 }
 
 /// libc's `execve(2)`.
@@ -95,7 +94,7 @@ pub extern "C" fn execvp(file: usize, argv: usize) -> isize {
 pub extern "C" fn execvpe(file: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [file, argv, envp, 0, 0, 0];
-    finish(with_kept(User::NULL, args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
+    finish(with_kept(File::Elsewhere(User(file)), args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
 }
 
 /// libc's `fexecve(3)`.
@@ -104,7 +103,7 @@ pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [fd, argv, envp, 0, 0, 0];
-    finish(with_kept(User::NULL, args, 2, |args| call(&NEXT, b"fexecve", args)), errno_before)
+    finish(with_kept(File::Elsewhere(User::NULL), args, 2, |args| call(&NEXT, b"fexecve", args)), errno_before)
 }
 
 /// libc's `execveat(2)`.
@@ -113,7 +112,7 @@ pub extern "C" fn execveat(dir: usize, path: usize, argv: usize, envp: usize, fl
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [dir, path, argv, envp, flags, 0];
-    finish(with_kept(User::NULL, args, 3, |args| call(&NEXT, b"execveat", args)), errno_before)
+    finish(with_kept(File::Elsewhere(User(path)), args, 3, |args| call(&NEXT, b"execveat", args)), errno_before)
 }
 
 macro_rules! spawn_door {
@@ -125,8 +124,8 @@ macro_rules! spawn_door {
         ) -> isize {
             static NEXT: Next = Next::unknown();
             let own = [child, path, actions, attributes, argv, envp];
-            let path = if $searched { User::NULL } else { User(path) };
-            with_kept(path, own, 5, |[a, b, c, d, e, f]| match NEXT.find(stringify!($symbol).as_bytes()) {
+            let file = if $searched { File::Elsewhere(User(path)) } else { File::At(User(path)) };
+            with_kept(file, own, 5, |[a, b, c, d, e, f]| match NEXT.find(stringify!($symbol).as_bytes()) {
                 // SAFETY: the caller's own call, to whom it would have gone without us.
                 Some(function) => unsafe { function(a, b, c, d, e, f) },
                 None => libc::ENOSYS as isize,

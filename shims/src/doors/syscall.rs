@@ -4,6 +4,7 @@
 use super::{exec, exit, finish};
 use crate::arch;
 use crate::dispatch::dispatch;
+use crate::environment::File;
 use crate::errno;
 use crate::next::Next;
 use crate::sys::User;
@@ -25,8 +26,10 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
     let [number, args @ ..] = unsafe { *call };
     let errno_before = errno::get();
     let result = match number as i64 {
-        libc::SYS_execve => exec::with_kept(User(args[0]), args, 2, |args| native(number, args)),
-        libc::SYS_execveat => exec::with_kept(User(args[1]), args, 3, |args| native(number, args)),
+        libc::SYS_execve => exec::with_kept(File::At(User(args[0])), args, 2, |args| native(number, args)),
+        libc::SYS_execveat => {
+            exec::with_kept(File::Elsewhere(User(args[1])), args, 3, |args| native(number, args))
+        }
         libc::SYS_exit_group => {
             exit::summary();
             native(number, args)
@@ -46,7 +49,9 @@ fn native(number: usize, args: [usize; 6]) -> isize {
         Some(function) => {
             // SAFETY: `syscall` is variadic: it reads the arguments where a function of seven has them.
             let result = unsafe { transmute::<_, Syscall>(function)(number, a, b, c, d, e, f) };
-            if result == -1 { -(errno::get() as isize) } else { result }
+            // uClibc 0.9.33 gives an int: its -1 comes without the upper half.
+            let failed = result == -1 || result == u32::MAX as isize;
+            if failed { -(errno::get() as isize) } else { result }
         }
         // SAFETY: the program's own call with the program's own arguments.
         None => unsafe { arch::syscall(number, args) },
