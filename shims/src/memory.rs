@@ -157,6 +157,20 @@ fn through_pipe(
     Ok(())
 }
 
+/// Whether a path of the program has a slash in its first 4096 bytes; no for one that cannot be read.
+pub fn has_slash(path: User) -> bool {
+    let mut piece = [0u8; 256];
+    for at in (0..libc::PATH_MAX as usize).step_by(piece.len()) {
+        match read_string(path.at(at), &mut piece) {
+            Ok(Some(end)) => return end.contains(&b'/'),
+            Ok(None) if piece.contains(&b'/') => return true,
+            Ok(None) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 /// Reads N bytes from each of some addresses with one call: how many were read whole.
 pub fn read_each<const N: usize, const M: usize>(from: &[usize], to: &mut [[u8; N]; M]) -> usize {
     let mut remote = [[0usize, N]; M];

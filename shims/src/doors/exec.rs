@@ -3,6 +3,7 @@
 use super::{as_kernel, finish};
 use crate::environment::{self, File};
 use crate::errno;
+use crate::memory;
 use crate::next::Next;
 use crate::start;
 use crate::sys::User;
@@ -36,19 +37,25 @@ fn call(next: &Next, name: &[u8], args: [usize; 6]) -> isize {
 static EXECVE: Next = Next::unknown();
 static EXECVPE: Next = Next::unknown();
 
-/// execv and execvp: by the sister that takes an environment, if it had to be changed.
+/// execv and execvp: by the sister that takes an environment, if it had to be changed. Without one
+/// (uClibc and old glibc have no execvpe, and a name without a slash needs it) nothing is put back.
 fn with_own_environment(file: usize, argv: usize, searched: bool, own: impl Fn([usize; 6]) -> isize) -> isize {
     let errno_before = errno::get();
     let environment = start::environment();
-    let target = if searched { File::Elsewhere(User(file)) } else { File::At(User(file)) };
-    let result = with_kept(target, [file, argv, environment, 0, 0, 0], 2, |args| {
+    let args = [file, argv, environment, 0, 0, 0];
+    let by_path = !searched || (EXECVPE.find(b"execvpe").is_none() && memory::has_slash(User(file)));
+    let target = if by_path { File::At(User(file)) } else { File::Elsewhere(User(file)) };
+    if !by_path && EXECVPE.find(b"execvpe").is_none() {
+        return finish(own(args), errno_before);
+    }
+    let result = with_kept(target, args, 2, |args| {
         if args[2] == environment {
             return own(args);
         }
-        let sister = if searched { (&EXECVPE, &b"execvpe"[..]) } else { (&EXECVE, &b"execve"[..]) };
+        let sister = if by_path { (&EXECVE, &b"execve"[..]) } else { (&EXECVPE, &b"execvpe"[..]) };
         match call(sister.0, sister.1, args) {
-            // uClibc and old glibc have no execvpe.
-            missing if missing == -(libc::ENOSYS as isize) => own(args),
+            // execvp hands what is no program to the shell; so it must be asked itself.
+            no_program if searched && no_program == -(libc::ENOEXEC as isize) => own(args),
             result => result,
         }
     });
