@@ -71,7 +71,8 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     settings
 }
 
-/// The files that a program's name may mean, in the order of PATH (execvp(3)).
+/// The files that a program's name may mean, in the order of PATH (execvp(3)): an empty entry is the
+/// current folder, as a path without folder is.
 fn candidates(program: &OsStr) -> Vec<PathBuf> {
     if program.is_empty() {
         return Vec::new();
@@ -80,10 +81,7 @@ fn candidates(program: &OsStr) -> Vec<PathBuf> {
         return vec![program.into()];
     }
     let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    env::split_paths(&path)
-        .map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder })
-        .map(|folder| folder.join(program))
-        .collect()
+    env::split_paths(&path).map(|folder| folder.join(program)).collect()
 }
 
 /// Whether the preload reaches the program: an error says why not.

@@ -270,6 +270,7 @@ fn path_is_searched_as_execvp_does() {
     let both = format!("/no/such:{}:{}", bare.display(), full.display());
     assert_eq!(output(&mut path(&both)).0, Some(42), "one that cannot be run is passed over");
     assert_error(&mut path(&format!("{}:/no/such", bare.display())), 126, &["bare/tool", "permission"]);
+    assert_error(&mut path(&format!("/no/such:{}", bare.display())), 126, &["bare/tool", "permission"]);
     assert_eq!(output(&mut path("/no/such:")).0, Some(42), "an empty entry is this folder");
     assert_error(&mut path("/no/such"), 127, &["in PATH"]);
     assert_eq!(output(scratch.run(&[&"true"]).env_remove("PATH")).0, Some(0));
@@ -341,6 +342,17 @@ fn an_elf_cut_anywhere_in_its_headers_is_an_error_and_no_panic() {
         let reason = if length < 4 { "cannot be run" } else { "./cut is a damaged ELF file" };
         assert_error(&mut scratch.run(&[&"./cut"]), 126, &[reason]);
     }
+}
+
+#[test]
+fn an_interpreter_path_longer_than_the_kernel_takes_is_damage() {
+    let scratch = Scratch::new();
+    let mut bytes = fs::read(scratch.gcc(&[], "program.c", "program")).unwrap();
+    // The program headers follow the ELF header: 56 bytes each, p_type 3 is PT_INTERP, p_filesz stands at 32.
+    let interp = (64..).step_by(56).find(|&at| bytes[at..at + 4] == [3, 0, 0, 0]).unwrap();
+    bytes[interp + 32..interp + 40].copy_from_slice(&5000u64.to_le_bytes());
+    scratch.file("long", &bytes, 0o755);
+    assert_error(&mut scratch.run(&[&"./long"]), 126, &["./long is a damaged ELF file", "5000"]);
 }
 
 #[test]
