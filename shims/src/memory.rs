@@ -161,8 +161,8 @@ fn through_pipe(
 pub fn has_slash(path: User) -> bool {
     let mut piece = [0u8; 256];
     for at in (0..libc::PATH_MAX as usize).step_by(piece.len()) {
-        match read_string(path.at(at), &mut piece) {
-            Ok(Some(end)) => return end.contains(&b'/'),
+        match read_string(path.at(at), &mut piece).map(|end| end.map(|end| end.contains(&b'/'))) {
+            Ok(Some(found)) => return found,
             Ok(None) if piece.contains(&b'/') => return true,
             Ok(None) => {}
             Err(_) => return false,
