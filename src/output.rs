@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn the_last_column_is_wrapped_under_itself_on_a_terminal_only() {
-        let row = ["ab".to_string(), "word ".repeat(8)];
-        assert_eq!(columns(&[row.clone()], Some(20)), "ab  word word word word word word\n    word word\n");
-        assert_eq!(columns(&[row], None).lines().count(), 1);
+        let rows = [["ab".to_string(), "word ".repeat(8)]];
+        assert_eq!(columns(&rows, Some(20)), "ab  word word word word word word\n    word word\n");
+        assert_eq!(columns(&rows, None).lines().count(), 1);
     }
 }
