@@ -183,11 +183,11 @@ fn write_pointer(to: &mut Text<CALL>, address: usize) {
 }
 
 fn write_hex(to: &mut Text<CALL>, number: usize) {
-    let bytes = number.to_be_bytes();
-    let skip = (number.leading_zeros() as usize / 8).min(bytes.len() - 1);
     to.push(b"0x");
-    for &byte in bytes.iter().skip(skip) {
-        to.push(&hex_digits(byte));
+    let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        let [_, low] = hex_digits((number >> (digit * 4)) as u8 & 15);
+        to.push_byte(low);
     }
 }
 

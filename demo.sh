@@ -1,0 +1,35 @@
+#!/bin/sh
+# Shows legacy programs failing bare and living under evercall, side by side, and what was translated.
+# usage: make demo (which builds first)
+set -u
+cd "$(dirname "$0")"
+legacy=test-programs/build/legacy
+deny=test-programs/build/deny
+# A kernel built without modules has none to tell of.
+[ -e /proc/modules ] && questions= || questions='release somaxconn ustat sysfs epoll'
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Two columns of one program: bare, and under evercall.
+side_by_side() { # COMMAND...
+    # shellcheck disable=SC2086 # a list of words
+    "$@" "$legacy" $questions >"$work/bare" 2>&1
+    bare=$?
+    EVERCALL_LIB=dist/libevercall.so dist/evercall run --log all --log-to "$work/log" -- \
+        "$@" "$legacy" $questions >"$work/evercall" 2>&1
+    under=$?
+    printf '%-62s| %s\n' "bare" "evercall run" "----" "------------"
+    paste -d'\n' "$work/bare" "$work/evercall" | while IFS= read -r left && IFS= read -r right; do
+        printf '%-62s| %s\n' "$left" "${right#*  }" | sed 's/|  */| /'
+    done
+    printf '%-62s| %s\n' "failures: $bare" "failures: $under"
+}
+
+echo "== This host: Linux $(uname -r)"
+side_by_side env
+echo
+echo "== A host of tomorrow: the same, with ustat, sysfs and epoll_create gone as well"
+side_by_side "$deny" ENOSYS ustat,sysfs,epoll_create
+echo
+echo "== What was translated there (EVERCALL_LOG=all)"
+tail -n 7 "$work/log"
