@@ -11,6 +11,8 @@ fn main() {
         // Loaders before glibc 2.5 read DT_HASH only, musl and newer glibc builds like DT_GNU_HASH.
         "-Wl,--hash-style=both",
         "-Wl,-z,noexecstack",
+        // The compiler merges like functions into calls of an exported one: those stay inside.
+        "-Wl,-Bsymbolic-functions",
         // Two segments instead of five: each mapping costs every exec (shared/baselines.md).
         "-Wl,-z,noseparate-code",
         "-Wl,-z,norelro",
