@@ -1,0 +1,87 @@
+#!/bin/sh
+# Makes a Debian root of another release for the tests, once, and prints its folder.
+# usage: debian-root.sh libc|base SUITE
+#   libc  only the unpacked C library and its headers (a few MB, no root rights needed)
+#   base  a whole minimal system by debootstrap (root; a minute or two the first time)
+# Roots are kept in $EVERCALL_ROOTS, else /var/cache/evercall. A root is made under another name and
+# renamed when it is whole, so two runs at once, or one cut short, leave no half root. The mirror is this
+# machine's own, as its apt knows it; its configuration is only read.
+set -eu
+
+kind=$1
+suite=$2
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+cache=${EVERCALL_ROOTS:-/var/cache/evercall}
+root=$cache/$suite-$kind
+
+if [ -d "$root" ]; then
+    echo "$root"
+    exit 0
+fi
+
+# The archive that this machine's apt is set to; its lists must have been fetched once.
+mirror() {
+    apt-get indextargets --format '$(REPO_URI)|$(ORIGIN)|$(LABEL)' 'Created-By: Packages' |
+        sed -n 's,/*|Debian|Debian$,,p' | sed -n 1p
+}
+mirror=$(mirror)
+if [ -z "$mirror" ] && [ "$(id -u)" = 0 ]; then
+    apt-get update -q >&2
+    mirror=$(mirror)
+fi
+if [ -z "$mirror" ]; then
+    echo "apt of this machine knows no Debian mirror" >&2
+    exit 1
+fi
+
+mkdir -p "$cache"
+making=$(mktemp -d "$cache/.making.XXXXXX")
+trap 'rm -rf "$making"' EXIT
+trap 'exit 1' HUP INT TERM
+chmod 755 "$making"
+
+# apt with a configuration of its own, so that the machine's is neither used nor changed.
+private_apt() {
+    apt-get -q \
+        -o Dir::Etc::sourcelist="$making/apt/sources.list" -o Dir::Etc::sourceparts=- \
+        -o Dir::State="$making/apt/state" -o Dir::State::status="$making/apt/status" \
+        -o Dir::Cache="$making/apt/cache" -o APT::Architecture=amd64 -o APT::Architectures=amd64 \
+        -o APT::Sandbox::User= -o Acquire::Languages=none "$@"
+}
+
+libc() {
+    mkdir -p "$making/apt/state/lists/partial" "$making/apt/cache/archives/partial"
+    : >"$making/apt/status"
+    echo "deb [signed-by=$keyring] $mirror $suite main" >"$making/apt/sources.list"
+    private_apt update
+    (cd "$making/apt" && private_apt download libc6 libc6-dev linux-libc-dev)
+    mkdir "$making/root" "$making/root/usr"
+    # Since trixie the packages put everything under usr/, and base-files has the links.
+    if [ -n "$(dpkg-deb --fsys-tarfile "$making"/apt/libc6_*.deb | tar -t ./usr/lib64 2>/dev/null)" ]; then
+        ln -s usr/lib "$making/root/lib"
+        ln -s usr/lib64 "$making/root/lib64"
+    fi
+    for package in "$making"/apt/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$making/root"
+    done
+    # For programs that look for the loader in the root and not as the system's /.
+    loader=$(find "$making/root/lib/x86_64-linux-gnu/" -name 'ld-[l0-9]*.so*' -type f)
+    ln -s "${loader#"$making/root/"}" "$making/root/loader"
+}
+
+base() {
+    debootstrap --variant=minbase --keyring="$keyring" "$suite" "$making/root" "$mirror"
+}
+
+case $kind in
+libc) libc >&2 ;;
+base) base >&2 ;;
+*)
+    echo "debian-root.sh: libc or base, not \"$kind\"" >&2
+    exit 1
+    ;;
+esac
+
+# Whoever comes second keeps the first one's.
+mv -T "$making/root" "$root" 2>/dev/null || [ -d "$root" ]
+echo "$root"
