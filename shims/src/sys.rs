@@ -130,10 +130,10 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     ask!(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0)
 }
 
-/// Whether a write would find room now: poll(2) for POLLOUT, without waiting.
+/// Whether a write would find room now, and a reader: poll(2) for POLLOUT, without waiting.
 pub fn writable(fd: c_int) -> bool {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents & libc::POLLOUT != 0
+    ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents == libc::POLLOUT
 }
 
 /// pwrite64(2) at the start of the file.
@@ -320,7 +320,11 @@ pub fn map_zeroed(address: usize, length: usize) -> Result<usize> {
 
 /// Maps where nothing is mapped. Kernels before 4.17 ignore MAP_FIXED_NOREPLACE and may answer another
 /// address: that mapping is given back.
-fn map_fixed([address, length, protection]: [usize; 3], flags: c_int, [fd, offset]: [usize; 2]) -> Result<usize> {
+fn map_fixed(
+    [address, length, protection]: [usize; 3],
+    flags: c_int,
+    [fd, offset]: [usize; 2],
+) -> Result<usize> {
     let flags = flags | libc::MAP_FIXED_NOREPLACE;
     let got = ask!(libc::SYS_mmap, address, length, protection, flags, fd, offset)?;
     if got != address {

@@ -1,8 +1,8 @@
 //! What a log line says: a call with its arguments decoded, what it became, its result.
 
+use super::Format;
 use super::counters::Counts;
 use super::errno_names;
-use super::Format;
 use crate::memory;
 use crate::settings;
 use crate::sys::User;
@@ -11,8 +11,8 @@ use core::fmt::{self, Write};
 use evercall_rules::ArgumentKind;
 use evercall_rules::packed::RuleId;
 
-/// Longest call with its arguments, bytes.
-const CALL: usize = 384;
+/// Longest call with its arguments, bytes: a string of STRING bytes, all escaped, and the other arguments.
+const CALL: usize = 640;
 
 /// Bytes of a string argument that are shown.
 const STRING: usize = 64;

@@ -11,7 +11,7 @@ use crate::text::Text;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::sync::atomic::{
-    AtomicI32, AtomicU64,
+    AtomicBool, AtomicI32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -26,6 +26,9 @@ const HIGH_FD: i32 = 1000;
 static FD: AtomicI32 = AtomicI32::new(-1);
 static DEVICE: AtomicU64 = AtomicU64::new(0);
 static INODE: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the last line was written in part: a disk that filled up, a size limit. The next one starts anew.
+static TORN: AtomicBool = AtomicBool::new(false);
 
 /// The last part of the path that the program was executed by.
 static PROGRAM: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
@@ -112,18 +115,24 @@ fn still_ours(fd: i32) -> Option<u32> {
     same.then_some(stat.st_mode & libc::S_IFMT)
 }
 
-/// Writes one line, or drops it.
+/// Writes one line, whole or in part, or drops it.
 fn write_line(line: &[u8]) -> Result<usize> {
     let Some((fd, kind)) = descriptor() else { return Err(Errno(libc::EBADF)) };
-    let guard = Blocked::add(signal_bit(libc::SIGPIPE) | signal_bit(libc::SIGXFSZ));
-    // Pending before means it is the program's own: then it is not taken away.
+    // SIGTTOU is blocked so that a background process is not stopped by its log (termios(3), TOSTOP).
+    let guard = Blocked::add(
+        signal_bit(libc::SIGPIPE) | signal_bit(libc::SIGXFSZ) | signal_bit(libc::SIGTTOU),
+    );
+    // Pending before means it is the program's own, and could not be told from ours: then none is raised.
     let before = if guard.had(libc::SIGPIPE) || guard.had(libc::SIGXFSZ) { sys::pending() } else { 0 };
+    let own = |signal| before & signal_bit(signal) != 0;
     let written = match kind {
-        libc::S_IFSOCK => sys::send_nowait(fd, line),
+        libc::S_IFSOCK => return sys::send_nowait(fd, line),
+        libc::S_IFIFO if own(libc::SIGPIPE) => write_if_room(fd, line),
         libc::S_IFIFO => match sys::write_nowait(fd, line) {
             Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => write_if_room(fd, line),
             written => written,
         },
+        libc::S_IFREG if own(libc::SIGXFSZ) => Err(Errno(libc::EFBIG)),
         libc::S_IFREG => sys::write(fd, line),
         _ => write_if_room(fd, line),
     };
@@ -132,7 +141,7 @@ fn write_line(line: &[u8]) -> Result<usize> {
         Err(Errno(libc::EFBIG)) => libc::SIGXFSZ,
         _ => return written,
     };
-    if before & signal_bit(signal) == 0 {
+    if !own(signal) {
         sys::take_signal(signal);
     }
     written
@@ -170,6 +179,7 @@ impl ::log::Log for Sink {
 fn emit(event: &fmt::Arguments<'_>) -> bool {
     let json = settings::get().log_format == Format::Json;
     let mut line = Text::<LINE>::new();
+    line.push(if TORN.load(Relaxed) { b"\n" } else { b"" });
     line.push(if json { b"{\"time\":\"" } else { b"" });
     write_time(&mut line, sys::now());
     let mut program = [0u8; 32];
@@ -189,7 +199,10 @@ fn emit(event: &fmt::Arguments<'_>) -> bool {
         let _ = write!(line, "{event}");
     }
     line.push(if json { b"}\n" } else { b"\n" });
-    write_line(line.bytes()).is_ok()
+    let Ok(written) = write_line(line.bytes()) else { return false };
+    let whole = written == line.bytes().len();
+    TORN.store(!whole, Relaxed);
+    whole
 }
 
 struct Program<'a>(&'a [u8]);
