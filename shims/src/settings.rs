@@ -12,6 +12,9 @@ use evercall_rules::packed::RuleId;
 /// Bytes of LD_PRELOAD and the EVERCALL_ settings that are kept to be put back at exec.
 const KEPT: usize = 512;
 
+/// Longest name of a setting that is kept, with its equals sign: exec looks at no more of a variable.
+pub const KEPT_NAME: usize = 24;
+
 /// Longest path of a log file, bytes.
 const LOG_PATH: usize = 256;
 
@@ -73,7 +76,8 @@ pub fn get() -> &'static Settings {
     unsafe { &*SETTINGS.0.get() }
 }
 
-fn is_off(value: &[u8]) -> bool {
+/// Whether a value switches something off.
+pub fn is_off(value: &[u8]) -> bool {
     matches!(value, b"off" | b"0" | b"no" | b"false")
 }
 
@@ -99,16 +103,18 @@ pub fn read(environment: usize) -> bool {
             settings.set(key, value);
         }
     });
+    // First, so that it has room whatever the settings are.
+    for preload in ours().filter_map(|s| s.strip_prefix(b"LD_PRELOAD=")) {
+        settings.keep_preload(preload);
+    }
     for string in ours() {
         if let Some((name, value)) = string.strip_prefix(b"EVERCALL").and_then(split) {
             if let Some(name) = name.strip_prefix(b"_") {
                 settings.set_upper(name, value);
             } else if name.is_empty() {
-                on = true;
+                on |= is_on(value);
             }
             settings.keep_string(string);
-        } else if let Some(preload) = string.strip_prefix(b"LD_PRELOAD=") {
-            settings.keep_preload(preload);
         }
     }
     on
@@ -130,7 +136,13 @@ fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
     }
     let mut buffer = [0u8; CONFIGURATION];
     let Ok(length) = sys::read(file.0, &mut buffer) else { return };
-    for line in buffer.get(..length).unwrap_or(&[]).split(|&b| b == b'\n') {
+    let mut text = buffer.get(..length).unwrap_or(&[]);
+    if length == CONFIGURATION {
+        // A line that is cut is no line.
+        let whole = text.iter().rposition(|&b| b == b'\n').unwrap_or(0);
+        text = text.get(..whole).unwrap_or(&[]);
+    }
+    for line in text.split(|&b| b == b'\n') {
         let line = trim(line);
         if line.is_empty() || line.starts_with(b"#") {
             continue;
@@ -163,6 +175,8 @@ impl Settings {
                 is_off(value) || is_on(value)
             }
             b"force" => force(value),
+            // Where the command looks for this library.
+            b"lib" => true,
             _ => false,
         };
         if !known && self.misunderstood.bytes().is_empty() {
@@ -200,10 +214,11 @@ impl Settings {
 
     fn keep_string(&mut self, string: &[u8]) {
         let before = self.kept.bytes().len();
-        self.kept.push(string).push_byte(0);
-        if self.kept.is_cut() {
-            self.kept.truncate(before);
+        let name = string.iter().position(|&b| b == b'=').map_or(0, |at| at + 1);
+        if name > KEPT_NAME || before + string.len() + 1 >= KEPT {
+            return;
         }
+        self.kept.push(string).push_byte(0);
     }
 
     /// Keeps our own entry of an LD_PRELOAD list, which ld.so divides by blanks and colons (ld.so(8)).
@@ -236,6 +251,8 @@ pub fn is_ours(entry: &[u8]) -> bool {
 /// have nothing to be forced to.
 fn force(list: &[u8]) -> bool {
     let mut known = true;
+    // The environment's list comes after the file's, and takes its place.
+    state::act_on_none();
     for name in list.split(|&b| b == b',') {
         let name = trim(name);
         let mut found = name.is_empty();

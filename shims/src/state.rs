@@ -63,6 +63,13 @@ pub fn acts(rule: RuleId) -> bool {
     is_set(&ACTS, rule.slot())
 }
 
+/// Every rule asks again.
+pub fn act_on_none() {
+    for word in &ACTS {
+        word.store(0, Relaxed);
+    }
+}
+
 /// From now on the rule acts without asking.
 pub fn act(rule: RuleId) {
     set(&ACTS, rule.slot());
