@@ -1,5 +1,6 @@
 //! The environment that an exec passes on: what evercall needs of it is put back where it was lost.
 
+use crate::arch::with_stack;
 use crate::logging;
 use crate::memory;
 use crate::settings::{self, is_ours};
@@ -7,11 +8,10 @@ use crate::start;
 use crate::state;
 use crate::sys::{self, Errno, Result, User};
 use crate::text::Text;
-use crate::arch::with_stack;
 use evercall_rules::packed::RuleId;
 
-/// Bytes of each string that are looked at: the longest name evercall knows, with its equals sign.
-const PREFIX: usize = 24;
+/// Bytes of each string that are looked at.
+const PREFIX: usize = settings::KEPT_NAME;
 
 /// Pointers read in one go.
 const BATCH: usize = 16;
@@ -28,10 +28,17 @@ const PRELOAD: usize = 1024;
 /// The file that an exec names.
 #[derive(Clone, Copy)]
 pub enum File {
-    /// By a path of its own.
-    At(User),
-    /// By a name that PATH, a folder or a descriptor decides: which file it means is not looked at.
+    /// By a path from a folder on, or by its own descriptor where there is no path.
+    In(i32, User),
+    /// By a name that PATH decides: which file it means is not looked at.
     Elsewhere(User),
+}
+
+impl File {
+    /// A path from the working directory on.
+    pub fn at(path: User) -> File {
+        File::In(libc::AT_FDCWD, path)
+    }
 }
 
 /// What was found in an environment.
@@ -53,7 +60,6 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     if !start::ready() || state::handed_on(RuleId::Exec.slot()) {
         return exec(envp);
     }
-    logging::summary();
     let settings = settings::get();
     if !settings.keep || settings.kept.bytes().is_empty() {
         return exec(envp);
@@ -65,11 +71,12 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
         return exec(envp);
     }
     let name = match file {
-        File::At(path) if !takes_preload(path) => return exec(envp),
-        File::At(name) | File::Elsewhere(name) => name,
+        File::In(folder, path) if !takes_preload(folder, path) => return exec(envp),
+        File::In(_, name) | File::Elsewhere(name) => name,
     };
     let mut preload = Text::<PRELOAD>::new();
-    let replaced = found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
+    let replaced =
+        found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
     with_stack(found.count + KEPT + 1, |block| {
         let mut words = block.iter_mut();
         for (index, word) in words.by_ref().take(found.count).enumerate() {
@@ -130,7 +137,10 @@ impl Found {
         if !prefix.starts_with(b"EVERCALL") && !prefix.starts_with(b"LD_PRELOAD=") {
             return;
         }
-        self.off |= [&b"EVERCALL=off\0"[..], b"EVERCALL=0\0"].iter().any(|off| prefix.starts_with(off));
+        self.off |= prefix
+            .strip_prefix(b"EVERCALL=")
+            .and_then(|value| value.split(|&b| b == 0).next())
+            .is_some_and(settings::is_off);
         for (index, kept) in settings::get().kept_strings().enumerate().take(KEPT) {
             let name = kept.split_inclusive(|&b| b == b'=').next().unwrap_or(kept);
             if prefix.starts_with(name) {
@@ -188,12 +198,14 @@ fn joined<const N: usize>(string: User, to: &mut Text<N>) -> Option<()> {
 
 /// Whether a program could load this library: an ELF file of another class or machine prints an error
 /// where it finds it in LD_PRELOAD. What cannot be read is the kernel's to judge.
-fn takes_preload(path: User) -> bool {
-    let Ok(file) = sys::open_user(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) else {
-        return true;
-    };
+fn takes_preload(folder: i32, path: User) -> bool {
     let mut header = [0u8; 20];
-    match sys::read(file.0, &mut header) {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let read = match sys::open_user_in(folder, path, flags) {
+        Ok(file) => sys::read(file.0, &mut header),
+        Err(_) => sys::pread(folder, &mut header, 0),
+    };
+    match read {
         Ok(20) | Err(Errno(_)) => {}
         Ok(_) => return true,
     }

@@ -87,6 +87,11 @@ pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
     ask!(libc::SYS_open, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| Fd(fd as c_int))
 }
 
+/// openat(2) of a path in the program's memory.
+pub fn open_user_in(folder: c_int, path: User, flags: c_int) -> Result<Fd> {
+    ask!(libc::SYS_openat, folder, path.0, flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))
+}
+
 /// open(2) of a path in the program's memory.
 pub fn open_user(path: User, flags: c_int) -> Result<Fd> {
     ask!(libc::SYS_open, path.0, flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))

@@ -1,6 +1,6 @@
 //! The exec family and posix_spawn: the environment goes through `environment::with_kept` on its way.
 
-use super::{as_kernel, finish};
+use super::{as_kernel, exit, finish};
 use crate::environment::{self, File};
 use crate::errno;
 use crate::memory;
@@ -8,8 +8,17 @@ use crate::next::Next;
 use crate::start;
 use crate::sys::User;
 
-/// An exec whose arguments hold the environment at `index`: `exec` gets them with it replaced.
-pub fn with_kept(
+/// An exec whose arguments hold the environment at `index`: `exec` gets them with it replaced. The last
+/// moment for the log's summary.
+pub fn with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usize; 6]) -> isize) -> isize {
+    spawn_with_kept(file, args, index, |args| {
+        exit::summary();
+        exec(args)
+    })
+}
+
+/// The same for a function that makes a new process, after which this one goes on.
+fn spawn_with_kept(
     file: File,
     args: [usize; 6],
     index: usize,
@@ -23,6 +32,11 @@ pub fn with_kept(
         }
         exec(args)
     })
+}
+
+/// The file that a path or, without a slash in it, a search through PATH decides.
+fn searched_for(file: usize) -> File {
+    if memory::has_slash(User(file)) { File::at(User(file)) } else { File::Elsewhere(User(file)) }
 }
 
 /// A libc function by its next definition, in the kernel's convention; ENOSYS if there is none.
@@ -39,12 +53,17 @@ static EXECVPE: Next = Next::unknown();
 
 /// execv and execvp: by the sister that takes an environment, if it had to be changed. Without one
 /// (uClibc and old glibc have no execvpe, and a name without a slash needs it) nothing is put back.
-fn with_own_environment(file: usize, argv: usize, searched: bool, own: impl Fn([usize; 6]) -> isize) -> isize {
+fn with_own_environment(
+    file: usize,
+    argv: usize,
+    searched: bool,
+    own: impl Fn([usize; 6]) -> isize,
+) -> isize {
     let errno_before = errno::get();
     let environment = start::environment();
     let args = [file, argv, environment, 0, 0, 0];
     let by_path = !searched || (EXECVPE.find(b"execvpe").is_none() && memory::has_slash(User(file)));
-    let target = if by_path { File::At(User(file)) } else { File::Elsewhere(User(file)) };
+    let target = if searched { searched_for(file) } else { File::at(User(file)) };
     if !by_path && EXECVPE.find(b"execvpe").is_none() {
         return finish(own(args), errno_before);
     }
@@ -75,7 +94,7 @@ fn execvp_by(file: usize, argv: usize) -> isize {
 fn execve_by(path: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [path, argv, envp, 0, 0, 0];
-    finish(with_kept(File::At(User(path)), args, 2, |args| call(&EXECVE, b"execve", args)), errno_before)
+    finish(with_kept(File::at(User(path)), args, 2, |args| call(&EXECVE, b"execve", args)), errno_before)
 }
 
 /// libc's `execve(2)`.
@@ -101,7 +120,10 @@ pub extern "C" fn execvp(file: usize, argv: usize) -> isize {
 pub extern "C" fn execvpe(file: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [file, argv, envp, 0, 0, 0];
-    finish(with_kept(File::Elsewhere(User(file)), args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
+    finish(
+        with_kept(searched_for(file), args, 2, |args| call(&EXECVPE, b"execvpe", args)),
+        errno_before,
+    )
 }
 
 /// libc's `fexecve(3)`.
@@ -110,7 +132,10 @@ pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [fd, argv, envp, 0, 0, 0];
-    finish(with_kept(File::Elsewhere(User::NULL), args, 2, |args| call(&NEXT, b"fexecve", args)), errno_before)
+    finish(
+        with_kept(File::In(fd as i32, User::NULL), args, 2, |args| call(&NEXT, b"fexecve", args)),
+        errno_before,
+    )
 }
 
 /// libc's `execveat(2)`.
@@ -119,7 +144,10 @@ pub extern "C" fn execveat(dir: usize, path: usize, argv: usize, envp: usize, fl
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [dir, path, argv, envp, flags, 0];
-    finish(with_kept(File::Elsewhere(User(path)), args, 3, |args| call(&NEXT, b"execveat", args)), errno_before)
+    finish(
+        with_kept(File::In(dir as i32, User(path)), args, 3, |args| call(&NEXT, b"execveat", args)),
+        errno_before,
+    )
 }
 
 macro_rules! spawn_door {
@@ -127,15 +155,22 @@ macro_rules! spawn_door {
         /// libc's spawn function of this name: gives an errno, and leaves errno alone.
         #[unsafe(no_mangle)]
         pub extern "C" fn $symbol(
-            child: usize, path: usize, actions: usize, attributes: usize, argv: usize, envp: usize,
+            child: usize,
+            path: usize,
+            actions: usize,
+            attributes: usize,
+            argv: usize,
+            envp: usize,
         ) -> isize {
             static NEXT: Next = Next::unknown();
             let own = [child, path, actions, attributes, argv, envp];
-            let file = if $searched { File::Elsewhere(User(path)) } else { File::At(User(path)) };
-            with_kept(file, own, 5, |[a, b, c, d, e, f]| match NEXT.find(stringify!($symbol).as_bytes()) {
-                // SAFETY: the caller's own call, to whom it would have gone without us.
-                Some(function) => unsafe { function(a, b, c, d, e, f) },
-                None => libc::ENOSYS as isize,
+            let file = if $searched { searched_for(path) } else { File::at(User(path)) };
+            spawn_with_kept(file, own, 5, |[a, b, c, d, e, f]| {
+                match NEXT.find(stringify!($symbol).as_bytes()) {
+                    // SAFETY: the caller's own call, to whom it would have gone without us.
+                    Some(function) => unsafe { function(a, b, c, d, e, f) },
+                    None => libc::ENOSYS as isize,
+                }
             })
         }
     };

@@ -6,7 +6,7 @@ use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
-use crate::next::Next;
+use crate::next::{Function, Next};
 use crate::sys::User;
 use core::mem::transmute;
 use evercall_rules::packed::RuleId;
@@ -14,8 +14,7 @@ use evercall_rules::packed::RuleId;
 /// libc's own.
 pub static NEXT: Next = Next::unknown();
 
-type Syscall =
-    unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
+type Syscall = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize) -> isize;
 
 /// The slow side of the door.
 ///
@@ -26,9 +25,9 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
     let [number, args @ ..] = unsafe { *call };
     let errno_before = errno::get();
     let result = match number as i64 {
-        libc::SYS_execve => exec::with_kept(File::At(User(args[0])), args, 2, |args| native(number, args)),
+        libc::SYS_execve => exec::with_kept(File::at(User(args[0])), args, 2, |args| native(number, args)),
         libc::SYS_execveat => {
-            exec::with_kept(File::Elsewhere(User(args[1])), args, 3, |args| native(number, args))
+            exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| native(number, args))
         }
         libc::SYS_exit_group => {
             exit::summary();
@@ -48,7 +47,7 @@ fn native(number: usize, args: [usize; 6]) -> isize {
     match NEXT.find(b"syscall") {
         Some(function) => {
             // SAFETY: `syscall` is variadic: it reads the arguments where a function of seven has them.
-            let result = unsafe { transmute::<_, Syscall>(function)(number, a, b, c, d, e, f) };
+            let result = unsafe { transmute::<Function, Syscall>(function)(number, a, b, c, d, e, f) };
             // uClibc 0.9.33 gives an int: its -1 comes without the upper half.
             let failed = result == -1 || result == u32::MAX as isize;
             if failed { -(errno::get() as isize) } else { result }
