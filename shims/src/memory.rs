@@ -1,7 +1,9 @@
 //! The program's memory, reached as the kernel would: a bad address is EFAULT, never a fault.
 //!
 //! process_vm_readv(2) and process_vm_writev(2) on ourselves check the address in the kernel. Where a
-//! profile refuses them (Docker's before kernel 4.8), a pipe does the same check with read and write.
+//! profile refuses them (Docker's before kernel 4.8), a pipe does the same check with read and write. The
+//! pipe also has the last word on EFAULT: only a real copy grows the stack (a buffer on it that was never
+//! touched), since 6.5 process_vm does not.
 
 use crate::arch::syscall;
 use crate::sys::{self, Errno, Result, User, check};
@@ -39,12 +41,14 @@ pub fn read(from: User, to: &mut [u8]) -> Result<()> {
     }
     let local = [to.as_mut_ptr() as usize, to.len()];
     let remote = [from.0, to.len()];
-    match transfer(libc::SYS_process_vm_readv, &local, &remote) {
-        Some(answer) => whole(answer, to.len()),
-        None => through_pipe(to.len(), |writer, at, n| sys::write_user(writer, from.at(at), n), |reader, at| {
-            to.get_mut(at..).map_or(Ok(0), |rest| sys::read(reader, rest))
-        }),
+    if transfer(libc::SYS_process_vm_readv, &local, &remote) {
+        return Ok(());
     }
+    through_pipe(
+        to.len(),
+        |writer, at, n| sys::write_user(writer, from.at(at), n),
+        |reader, at| to.get_mut(at..).map_or(Ok(0), |rest| sys::read(reader, rest)),
+    )
 }
 
 /// Copies bytes to the program. EFAULT if any of them cannot be written.
@@ -54,14 +58,14 @@ pub fn write(to: User, from: &[u8]) -> Result<()> {
     }
     let local = [from.as_ptr() as usize, from.len()];
     let remote = [to.0, from.len()];
-    match transfer(libc::SYS_process_vm_writev, &local, &remote) {
-        Some(answer) => whole(answer, from.len()),
-        None => through_pipe(
-            from.len(),
-            |writer, at, n| from.get(at..at + n).map_or(Ok(0), |part| sys::write(writer, part)),
-            |reader, at| sys::read_user(reader, to.at(at), from.len() - at),
-        ),
+    if transfer(libc::SYS_process_vm_writev, &local, &remote) {
+        return Ok(());
     }
+    through_pipe(
+        from.len(),
+        |writer, at, n| from.get(at..at + n).map_or(Ok(0), |part| sys::write(writer, part)),
+        |reader, at| sys::read_user(reader, to.at(at), from.len() - at),
+    )
 }
 
 /// Reads one value.
@@ -116,20 +120,13 @@ pub fn read_path(from: User, to: &mut [u8; 64]) -> Result<Option<&[u8]>> {
     Err(Errno(libc::ENAMETOOLONG))
 }
 
-/// One process_vm call on ourselves; None where a profile refuses it.
-fn transfer(number: i64, local: &[usize; 2], remote: &[usize; 2]) -> Option<isize> {
+/// One process_vm call on ourselves: whether it moved all bytes.
+fn transfer(number: i64, local: &[usize; 2], remote: &[usize; 2]) -> bool {
     let pid = sys::getpid() as usize;
     let args = [pid, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
     // SAFETY: `local` describes a live slice of the caller's; the kernel checks `remote`.
     let answer = unsafe { syscall(number as usize, args) };
-    match check(answer) {
-        Err(Errno(libc::EPERM | libc::ENOSYS | libc::EACCES | libc::ESRCH)) => None,
-        _ => Some(answer),
-    }
-}
-
-fn whole(answer: isize, length: usize) -> Result<()> {
-    if check(answer)? == length { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+    check(answer) == Ok(local[1])
 }
 
 /// Moves bytes through a pipe, a page at most at a time, so that the kernel checks the program's side.
