@@ -3,7 +3,7 @@
 use crate::sys::{self, Fd, Result};
 use core::ffi::CStr;
 
-/// Bytes of a line that are looked at; the rest of a longer one is skipped.
+/// Bytes of a line that are given out; the rest of a longer one is skipped.
 const LINE: usize = 1024;
 
 /// The lines of a file.
@@ -12,26 +12,27 @@ pub struct Lines {
     buffer: [u8; LINE],
     start: usize,
     end: usize,
+    /// The start of the line was given out: what comes up to its newline is skipped.
+    skipping: bool,
 }
 
 impl Lines {
     /// Opens a file. Errors: those of open(2).
     pub fn open(path: &CStr) -> Result<Lines> {
         let fd = sys::open(path, libc::O_RDONLY, 0)?;
-        Ok(Lines { fd, buffer: [0; LINE], start: 0, end: 0 })
+        Ok(Lines { fd, buffer: [0; LINE], start: 0, end: 0, skipping: false })
     }
 
     /// The next line without its newline; None at the end. Errors: those of read(2).
     pub fn next(&mut self) -> Result<Option<&[u8]>> {
         let mut searched = self.start;
-        let mut skipping = false;
         loop {
             let fresh = self.buffer.get(searched..self.end).unwrap_or(&[]);
             if let Some(at) = fresh.iter().position(|&b| b == b'\n') {
                 let from = self.start;
                 self.start = searched + at + 1;
-                if skipping {
-                    skipping = false;
+                if self.skipping {
+                    self.skipping = false;
                     searched = self.start;
                     continue;
                 }
@@ -45,8 +46,12 @@ impl Lines {
                 self.end = end - start;
                 self.start = 0;
             } else if self.end >= LINE {
-                skipping = true;
+                let first = !self.skipping;
+                self.skipping = true;
                 self.end = 0;
+                if first {
+                    return Ok(self.buffer.get(..LINE));
+                }
             }
             searched = self.end;
             let n = match self.buffer.get_mut(self.end..) {
@@ -56,7 +61,7 @@ impl Lines {
             if n == 0 {
                 let last = self.end;
                 self.start = last;
-                return Ok(if last == 0 || skipping { None } else { self.buffer.get(..last) });
+                return Ok(if last == 0 || self.skipping { None } else { self.buffer.get(..last) });
             }
             self.end += n;
         }
