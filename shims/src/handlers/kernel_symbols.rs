@@ -1,5 +1,6 @@
 //! `get_kernel_syms(2)`, and the kernel's symbols for `query_module(2)`: from /proc/kallsyms.
 
+use super::modules;
 use crate::dispatch::Call;
 use crate::files::Lines;
 use crate::memory;
@@ -80,15 +81,7 @@ pub fn get_kernel_syms(call: &mut Call<'_>) -> isize {
         text.push(b"read /proc/kallsyms");
     });
     let mut table = Table { at: call.user(0), count: 0, module: [0; NAME], module_length: 0 };
-    let listed = each(Owner::Modules, |symbol| {
-        if symbol.module != table.module.get(..table.module_length).unwrap_or(&[]) {
-            table.start(symbol.module)?;
-        }
-        table.add(symbol.value, b"", symbol.name)
-    })
-    .and_then(|()| table.start(b""))
-    .and_then(|()| each(Owner::Kernel, |symbol| table.add(symbol.value, b"", symbol.name)));
-    match listed {
+    match table.fill() {
         Ok(()) | Err(Errno(libc::EFAULT)) => table.count as isize,
         Err(error) => sys::result(Err(error)),
     }
@@ -97,18 +90,43 @@ pub fn get_kernel_syms(call: &mut Call<'_>) -> isize {
 struct Table {
     at: User,
     count: usize,
+    /// The module whose symbols come now.
     module: [u8; NAME],
     module_length: usize,
 }
 
 impl Table {
-    /// Begins a module: its pseudo symbol.
-    fn start(&mut self, module: &[u8]) -> Result<()> {
-        self.module_length = module.len().min(NAME);
-        for (to, from) in self.module.iter_mut().zip(module) {
-            *to = *from;
+    fn fill(&mut self) -> Result<()> {
+        // Both files list the modules in the same order; some have no symbols.
+        let mut loaded = modules::lines().ok();
+        each(Owner::Modules, |symbol| {
+            if symbol.module != self.module.get(..self.module_length).unwrap_or(&[]) {
+                self.module_length = symbol.module.len().min(NAME);
+                for (to, from) in self.module.iter_mut().zip(symbol.module) {
+                    *to = *from;
+                }
+                if !self.pass(loaded.as_mut(), symbol.module)? {
+                    self.add(0, b"#", symbol.module)?;
+                }
+            }
+            self.add(symbol.value, b"", symbol.name)
+        })?;
+        self.pass(loaded.as_mut(), b"")?;
+        self.add(0, b"#", b"")?;
+        each(Owner::Kernel, |symbol| self.add(symbol.value, b"", symbol.name))
+    }
+
+    /// The pseudo symbols of the modules up to the one of this name; false if it is not among them.
+    fn pass(&mut self, loaded: Option<&mut Lines>, name: &[u8]) -> Result<bool> {
+        let Some(loaded) = loaded else { return Ok(false) };
+        while let Some(line) = loaded.next()? {
+            let Some(module) = modules::Module::parse(line) else { continue };
+            self.add(module.address, b"#", module.name)?;
+            if module.name == name {
+                return Ok(true);
+            }
         }
-        self.add(0, b"#", module)
+        Ok(false)
     }
 
     /// A `struct kernel_sym`: the value, then the name cut to 59 bytes and padded with zeros.

@@ -19,6 +19,7 @@ const QM_INFO: i32 = 5;
 /// Flags of `struct module_info`.
 const MOD_RUNNING: usize = 1;
 const MOD_DELETED: usize = 2;
+const MOD_USED_ONCE: usize = 16;
 const MOD_INITIALIZING: usize = 64;
 
 /// Longest module name (MODULE_NAME_LEN), bytes.
@@ -91,31 +92,37 @@ fn module_name(from: User, buffer: &mut [u8; NAME]) -> Result<Option<&[u8]>> {
 }
 
 /// A line of /proc/modules: `name size count users state address`.
-struct Module<'a> {
-    name: &'a [u8],
+pub struct Module<'a> {
+    /// Its name.
+    pub name: &'a [u8],
     size: usize,
     count: isize,
     used_by: &'a [u8],
     flags: usize,
-    address: usize,
+    /// Where it is loaded; 0 for callers without CAP_SYSLOG.
+    pub address: usize,
 }
 
 impl<'a> Module<'a> {
-    fn parse(line: &'a [u8]) -> Option<Module<'a>> {
+    /// Reads a line; None if it is none of a module.
+    pub fn parse(line: &'a [u8]) -> Option<Module<'a>> {
         let mut fields = fields(line);
-        Some(Module {
-            name: fields.next()?,
-            size: parse_decimal(fields.next()?)?.0 as usize,
-            // `-` where modules cannot be unloaded.
-            count: parse_decimal(fields.next()?).map_or(-1, |(count, _)| count as isize),
-            used_by: fields.next()?,
-            flags: match fields.next()? {
-                b"Live" => MOD_RUNNING,
-                b"Loading" => MOD_INITIALIZING,
-                _ => MOD_DELETED,
-            },
-            address: fields.next().and_then(|a| parse_hex(a.strip_prefix(b"0x")?)).map_or(0, |(a, _)| a as usize),
-        })
+        let name = fields.next()?;
+        let size = parse_decimal(fields.next()?)?.0 as usize;
+        // `-` where modules cannot be unloaded.
+        let count = parse_decimal(fields.next()?).map_or(-1, |(count, _)| count as isize);
+        let used_by = fields.next()?;
+        let state = match fields.next()? {
+            b"Live" => MOD_RUNNING,
+            b"Loading" => MOD_INITIALIZING,
+            _ => MOD_DELETED,
+        };
+        let flags = if count > 0 { state | MOD_USED_ONCE } else { state };
+        let address = fields
+            .next()
+            .and_then(|a| parse_hex(a.strip_prefix(b"0x")?))
+            .map_or(0, |(address, _)| address as usize);
+        Some(Module { name, size, count, used_by, flags, address })
     }
 
     /// The modules that use it: `a,b,` or `-`; `[permanent]` is none.
@@ -124,9 +131,14 @@ impl<'a> Module<'a> {
     }
 }
 
+/// The lines of /proc/modules. ENOSYS, as from a kernel without modules, where there is none.
+pub fn lines() -> Result<Lines> {
+    Lines::open(c"/proc/modules").map_err(|_| Errno(libc::ENOSYS))
+}
+
 /// Walks /proc/modules, the newest module first, as the kernel's list was.
 fn each<B>(mut visit: impl FnMut(&Module<'_>) -> ControlFlow<B>) -> Result<Option<B>> {
-    let mut lines = Lines::open(c"/proc/modules").map_err(|_| Errno(libc::ENOSYS))?;
+    let mut lines = lines()?;
     while let Some(line) = lines.next()? {
         if let Some(module) = Module::parse(line) {
             if let ControlFlow::Break(found) = visit(&module) {
@@ -137,10 +149,11 @@ fn each<B>(mut visit: impl FnMut(&Module<'_>) -> ControlFlow<B>) -> Result<Optio
     Ok(None)
 }
 
-/// ENOENT where no module of the name is loaded.
+/// ENOENT where no module of the name is loaded; one that is on its way out is not.
 fn find(name: &[u8]) -> Result<()> {
     let found = each(|module| {
-        if module.name == name { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let here = module.name == name && module.flags & MOD_DELETED == 0;
+        if here { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     found.ok_or(Errno(libc::ENOENT))
 }
