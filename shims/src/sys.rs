@@ -1,7 +1,7 @@
 //! Raw system calls with Rust's types. Buffers are slices; an address of the program is a [`User`] and
 //! goes to the kernel unread.
 
-use crate::arch::syscall;
+use crate::arch::{syscall, with_stack};
 use core::ffi::CStr;
 use libc::{SYS_close, SYS_exit, c_int};
 
@@ -316,9 +316,9 @@ pub fn map_library(file: &Fd, [address, length, offset]: [usize; 3]) -> Result<u
     map_fixed([address, length, protection as usize], libc::MAP_PRIVATE, [file.0 as usize, offset])
 }
 
-/// Zeroed memory at a fixed free address.
+/// Zeroed memory at a fixed free address, readable and writable as brk's.
 pub fn map_zeroed(address: usize, length: usize) -> Result<usize> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])
 }
@@ -341,11 +341,31 @@ fn map_fixed(
 
 /// An anonymous page that a fork's child finds empty again (MADV_WIPEONFORK), if the kernel can.
 pub fn page_wiped_on_fork(length: usize) -> Result<usize> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let page = ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)?;
+    let page = map_anonymous(length)?;
     let _ = ask!(libc::SYS_madvise, page, length, libc::MADV_WIPEONFORK);
     Ok(page)
+}
+
+/// Calls a closure with a zeroed block of machine words: on the stack if it is small, since a thread or a
+/// signal handler may have 16 KiB of it, else in pages that are given back when the closure returns (a
+/// vfork child whose exec succeeds leaves them to its parent). None, and no call, where memory is out.
+pub fn with_words<F: FnMut(&mut [usize]) -> isize>(words: usize, mut then: F) -> Option<isize> {
+    const ON_STACK: usize = 256;
+    if words <= ON_STACK {
+        return Some(with_stack(words, then));
+    }
+    let length = words * size_of::<usize>();
+    let page = map_anonymous(length).ok()?;
+    // SAFETY: fresh zeroed pages of that length, ours alone until they are unmapped below.
+    let result = then(unsafe { core::slice::from_raw_parts_mut(page as *mut usize, words) });
+    unmap(page, length);
+    Some(result)
+}
+
+fn map_anonymous(length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
 }
 
 /// munmap(2) of what this file mapped.

@@ -19,7 +19,11 @@ pub fn uselib(call: &mut Call<'_>) -> isize {
 }
 
 fn load(path: User) -> Result<usize> {
-    let file = sys::open_user(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY)?;
+    let file = match sys::open_user(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY) {
+        // A socket, or a device that is not there.
+        Err(Errno(libc::ENXIO | libc::ENODEV)) => return Err(Errno(libc::EACCES)),
+        other => other?,
+    };
     if sys::fstat(file.0)?.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Errno(libc::EACCES));
     }
@@ -45,25 +49,27 @@ fn round_up(address: usize) -> usize {
 }
 
 /// The one PT_LOAD of a library, from p_offset on: offset, vaddr, paddr, filesz, memsz, align.
-/// Reads of a short file give ENOEXEC, as elf_read's EIO did not reach the caller.
+/// Failed and short reads give ENOEXEC, as elf_read's errors did not reach the caller.
 fn only_segment(file: &Fd) -> Result<[usize; 6]> {
     const NO_LIBRARY: Errno = Errno(libc::ENOEXEC);
     let mut header = [0u8; 64];
-    if sys::pread(file.0, &mut header, 0)? != header.len() || !header.starts_with(b"\x7fELF") {
+    if sys::pread(file.0, &mut header, 0) != Ok(header.len()) || !header.starts_with(b"\x7fELF") {
         return Err(NO_LIBRARY);
     }
-    let half = |at: usize| header.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes);
+    let half =
+        |at: usize| header.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes);
     let word = |bytes: &[u8], at: usize| {
         bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, usize::from_le_bytes)
     };
-    let (kind, machine, entry_size, count) = (half(16), half(18), half(54), half(56));
-    if kind != ET_EXEC || machine != EM_X86_64 || entry_size != 56 || count > 2 {
+    // e_phentsize was never looked at.
+    let (kind, machine, count) = (half(16), half(18), half(56));
+    if kind != ET_EXEC || machine != EM_X86_64 || count > 2 {
         return Err(NO_LIBRARY);
     }
     let mut segments = [0u8; 112];
     let length = usize::from(count) * 56;
     let Some(wanted) = segments.get_mut(..length) else { return Err(NO_LIBRARY) };
-    if sys::pread(file.0, wanted, word(&header, 32) as u64)? != length {
+    if sys::pread(file.0, wanted, word(&header, 32) as u64) != Ok(length) {
         return Err(NO_LIBRARY);
     }
     let mut only = None;
