@@ -14,6 +14,9 @@ const NAME: usize = 10;
 /// Bytes of a vector's file that are read or written in one go (BUFSZ).
 const BUFFER: usize = 256;
 
+/// Most bytes of a text that are read or written in one go: newer kernels refuse requests of 4 MiB.
+const TEXT: usize = 1 << 20;
+
 /// Most values that fit into the buffer as digits and separators.
 const VALUES: usize = BUFFER / 2;
 
@@ -128,7 +131,7 @@ fn find(numbers: &[i32], path: &mut Text<PATH>) -> Result<SysctlType> {
 fn text(file: &Fd, request: &Request) -> Result<usize> {
     let mut copied = 0;
     if request.reads() {
-        copied = sys::read_user(file.0, request.old, request.old_length)?;
+        copied = sys::read_user(file.0, request.old, request.old_length.min(TEXT))?;
         if copied > 0 {
             let last = request.old.at(copied - 1);
             if memory::get::<u8>(last)? == b'\n' {
