@@ -1,6 +1,5 @@
 //! The environment that an exec passes on: what evercall needs of it is put back where it was lost.
 
-use crate::arch::with_stack;
 use crate::logging;
 use crate::memory;
 use crate::settings::{self, is_ours};
@@ -16,7 +15,7 @@ const PREFIX: usize = settings::KEPT_NAME;
 /// Pointers read in one go.
 const BATCH: usize = 16;
 
-/// Most variables that are looked through, and that a copy on the stack is made of (32 KiB).
+/// Most variables that are looked through, and that a copy is made of (32 KiB).
 const VARIABLES: usize = 4096;
 
 /// Most strings that are put back.
@@ -77,7 +76,7 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     let mut preload = Text::<PRELOAD>::new();
     let replaced =
         found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
-    with_stack(found.count + KEPT + 1, |block| {
+    let done = sys::with_words(found.count + KEPT + 1, |block| {
         let mut words = block.iter_mut();
         for (index, word) in words.by_ref().take(found.count).enumerate() {
             match memory::get::<usize>(envp.at(index * size_of::<usize>())) {
@@ -100,7 +99,8 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
             logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
         }
         exec(User(block.as_ptr() as usize))
-    })
+    });
+    done.unwrap_or_else(|| exec(envp))
 }
 
 /// Looks an environment through. NULL is an empty one, as execve(2) takes it. EFAULT for a bad address.

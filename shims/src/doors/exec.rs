@@ -132,6 +132,10 @@ pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [fd, argv, envp, 0, 0, 0];
+    if envp == 0 {
+        // No empty environment here, unlike in execve(2): glibc answers EINVAL.
+        return finish(call(&NEXT, b"fexecve", args), errno_before);
+    }
     finish(
         with_kept(File::In(fd as i32, User::NULL), args, 2, |args| call(&NEXT, b"fexecve", args)),
         errno_before,
