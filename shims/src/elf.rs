@@ -121,11 +121,7 @@ impl Image {
         let mut hidden = None;
         let mut visit = |index: usize| {
             let symbol = self.definition(index, name)?;
-            // Bit 15 of a version index: not the default version (ld.so's "hidden").
-            // SAFETY: the version table has an entry for every symbol.
-            let version: u16 =
-                if self.versions == 0 { 0 } else { unsafe { read(self.versions + index * 2) } };
-            if version & 0x8000 == 0 {
+            if !self.is_hidden(index) {
                 return Some(symbol);
             }
             hidden = hidden.or(Some(symbol));
@@ -146,6 +142,16 @@ impl Image {
             return Some(resolver()).filter(|&address| address != 0);
         }
         Some(address)
+    }
+
+    /// Whether a symbol is not the default version of its name: bit 15 of its version index.
+    fn is_hidden(&self, index: usize) -> bool {
+        if self.versions == 0 {
+            return false;
+        }
+        // SAFETY: the version table has an entry for every symbol.
+        let version: u16 = unsafe { read(self.versions + index * 2) };
+        version & 0x8000 != 0
     }
 
     /// The symbol at an index, if it defines this name for others.

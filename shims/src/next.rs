@@ -4,8 +4,8 @@
 use crate::arch;
 use crate::elf::{self, Image};
 use crate::start::{LOADER_BASE, PROGRAM_HEADER_COUNT, PROGRAM_HEADERS, VDSO};
-use once_cell::race::OnceNonZeroUsize;
 use core::num::NonZeroUsize;
+use once_cell::race::OnceNonZeroUsize;
 
 /// A libc function by its six argument registers.
 pub type Function = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;

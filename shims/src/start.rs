@@ -25,7 +25,9 @@ static PHASE: AtomicU8 = AtomicU8::new(UNBORN);
 pub struct Auxiliary(AtomicUsize);
 
 impl Auxiliary {
-    const UNKNOWN: Auxiliary = Auxiliary(AtomicUsize::new(0));
+    const fn unknown() -> Auxiliary {
+        Auxiliary(AtomicUsize::new(0))
+    }
 
     /// The value.
     pub fn get(&self) -> usize {
@@ -34,17 +36,17 @@ impl Auxiliary {
 }
 
 /// Address of the program headers.
-pub static PROGRAM_HEADERS: Auxiliary = Auxiliary::UNKNOWN;
+pub static PROGRAM_HEADERS: Auxiliary = Auxiliary::unknown();
 /// How many program headers there are.
-pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::UNKNOWN;
+pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::unknown();
 /// Where the dynamic loader is mapped.
-pub static LOADER_BASE: Auxiliary = Auxiliary::UNKNOWN;
+pub static LOADER_BASE: Auxiliary = Auxiliary::unknown();
 /// Where the vDSO is mapped.
-pub static VDSO: Auxiliary = Auxiliary::UNKNOWN;
+pub static VDSO: Auxiliary = Auxiliary::unknown();
 /// Whether the program runs with raised rights.
-pub static SECURE: Auxiliary = Auxiliary::UNKNOWN;
+pub static SECURE: Auxiliary = Auxiliary::unknown();
 /// The path the program was executed by.
-pub static EXEC_PATH: Auxiliary = Auxiliary::UNKNOWN;
+pub static EXEC_PATH: Auxiliary = Auxiliary::unknown();
 
 fn keep(kind: u64, value: usize) {
     let auxiliary = match kind {

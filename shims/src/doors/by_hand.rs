@@ -22,7 +22,12 @@ macro_rules! sysctl_door {
         /// glibc's `sysctl(3)` of before 2.32: the six arguments become one struct.
         #[unsafe(no_mangle)]
         pub extern "C" fn $symbol(
-            name: usize, length: usize, old: usize, old_length: usize, new: usize, new_length: usize,
+            name: usize,
+            length: usize,
+            old: usize,
+            old_length: usize,
+            new: usize,
+            new_length: usize,
         ) -> isize {
             static NEXT: Next = Next::unknown();
             let own = [name, length, old, old_length, new, new_length];

@@ -119,9 +119,8 @@ fn still_ours(fd: i32) -> Option<u32> {
 fn write_line(line: &[u8]) -> Result<usize> {
     let Some((fd, kind)) = descriptor() else { return Err(Errno(libc::EBADF)) };
     // SIGTTOU is blocked so that a background process is not stopped by its log (termios(3), TOSTOP).
-    let guard = Blocked::add(
-        signal_bit(libc::SIGPIPE) | signal_bit(libc::SIGXFSZ) | signal_bit(libc::SIGTTOU),
-    );
+    let guard =
+        Blocked::add(signal_bit(libc::SIGPIPE) | signal_bit(libc::SIGXFSZ) | signal_bit(libc::SIGTTOU));
     // Pending before means it is the program's own, and could not be told from ours: then none is raised.
     let before = if guard.had(libc::SIGPIPE) || guard.had(libc::SIGXFSZ) { sys::pending() } else { 0 };
     let own = |signal| before & signal_bit(signal) != 0;
