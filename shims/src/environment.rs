@@ -76,6 +76,11 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     let mut preload = Text::<PRELOAD>::new();
     let replaced =
         found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
+    // Before the copy is made: a thread's 16 KiB do not hold both.
+    if logging::is_on() {
+        let args = [name.0, 0, envp.0, 0, 0, 0];
+        logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
+    }
     let done = sys::with_words(found.count + KEPT + 1, |block| {
         let mut words = block.iter_mut();
         for (index, word) in words.by_ref().take(found.count).enumerate() {
@@ -93,10 +98,6 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
                     *word = string.as_ptr() as usize;
                 }
             }
-        }
-        if logging::is_on() {
-            let args = [name.0, 0, envp.0, 0, 0, 0];
-            logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
         }
         exec(User(block.as_ptr() as usize))
     });
