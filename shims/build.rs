@@ -8,6 +8,8 @@ fn main() {
         "-nostdlib",
         "-nostartfiles",
         "-Wl,-soname,libevercall.so",
+        // As the interpreter of a static program it is started by the kernel itself.
+        "-Wl,-e,evercall_entry",
         // Loaders before glibc 2.5 read DT_HASH only, musl and newer glibc builds like DT_GNU_HASH.
         "-Wl,--hash-style=both",
         "-Wl,-z,noexecstack",

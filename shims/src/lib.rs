@@ -16,15 +16,19 @@ mod environment;
 mod errno;
 mod files;
 mod handlers;
+mod interpreter;
 mod logging;
 mod memory;
 mod next;
 mod probe;
 mod settings;
+mod signals;
 mod start;
 mod state;
 mod sys;
 mod text;
+mod vdso;
+mod vsyscall;
 
 /// Never linked in: a panic path left in the code leaves this symbol undefined, and the link fails.
 #[cfg(not(test))]

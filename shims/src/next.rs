@@ -35,7 +35,13 @@ impl Next {
     /// The definition, looked up if need be. None: nobody else defines the symbol.
     #[cold]
     pub fn find(&self, name: &[u8]) -> Option<Function> {
-        function(self.0.get_or_init(|| find(name).and_then(NonZeroUsize::new).unwrap_or(NONE)))
+        self.find_by(|| find(name))
+    }
+
+    /// The definition, looked up by a way of its own if need be.
+    #[cold]
+    pub fn find_by(&self, look_up: impl FnOnce() -> Option<usize>) -> Option<Function> {
+        function(self.0.get_or_init(|| look_up().and_then(NonZeroUsize::new).unwrap_or(NONE)))
     }
 }
 
@@ -69,27 +75,55 @@ fn link_map(at: usize) -> Option<LinkMap> {
 }
 
 /// Looks a symbol up in the objects behind ours.
-fn find(name: &[u8]) -> Option<usize> {
+pub fn find(name: &[u8]) -> Option<usize> {
+    objects_behind_us().find_map(|image| image.find(name))
+}
+
+/// A definition by another preload: the next one, unless it is the libc's own.
+pub fn find_preload(name: &[u8]) -> Option<usize> {
+    let (image, found) =
+        objects_behind_us().find_map(|image| image.find(name).map(|found| (image, found)))?;
+    let is_libc = [&b"__libc_start_main"[..], b"__uClibc_main"].iter().any(|main| image.find(main).is_some());
+    (!is_libc).then_some(found)
+}
+
+/// Whether the loaded libc can call the vsyscall page: glibc before 2.15, by what that version brought, and
+/// uClibc. musl never does.
+pub fn libc_calls_vsyscalls() -> bool {
+    let defined = |name: &[u8]| objects_behind_us().any(|image| image.find(name).is_some());
+    !defined(b"process_vm_readv") && (defined(b"gnu_get_libc_version") || is_uclibc())
+}
+
+/// Whether the libc is uClibc.
+pub fn is_uclibc() -> bool {
+    objects_behind_us().any(|image| image.find(b"__uClibc_main").is_some())
+}
+
+/// The images behind ours in the loader's list, in its order.
+fn objects_behind_us() -> impl Iterator<Item = Image> {
     let (own_dynamic, _) = arch::own_image();
-    let mut at = first_object()?;
+    let mut at = first_object().unwrap_or(0);
     let mut behind_us = false;
-    for _ in 0..OBJECTS {
-        let object = link_map(at)?;
-        at = object.next;
-        if object.dynamic == own_dynamic {
-            behind_us = true;
-            continue;
+    let mut left = OBJECTS;
+    core::iter::from_fn(move || {
+        while left > 0 {
+            left -= 1;
+            let object = link_map(at)?;
+            at = object.next;
+            if object.dynamic == own_dynamic {
+                behind_us = true;
+                continue;
+            }
+            if !behind_us || object.dynamic == 0 || is_vdso(&object) {
+                continue;
+            }
+            // SAFETY: what the loader's list says of an object it has loaded.
+            if let Some(image) = unsafe { Image::new(object.base, object.dynamic) } {
+                return Some(image);
+            }
         }
-        if !behind_us || object.dynamic == 0 || is_vdso(&object) {
-            continue;
-        }
-        // SAFETY: what the loader's list says of an object it has loaded.
-        let image = unsafe { Image::new(object.base, object.dynamic) };
-        if let Some(found) = image.and_then(|image| image.find(name)) {
-            return Some(found);
-        }
-    }
-    None
+        None
+    })
 }
 
 /// The vDSO stands in the list of glibc, but ld.so never binds to it: its functions keep the kernel's
@@ -146,6 +180,19 @@ fn dynamic_section(headers: usize, count: usize, base: usize) -> Option<usize> {
     Some(base.wrapping_add(dynamic?))
 }
 
+/// The dynamic section of an image whose ELF header is mapped at its base.
+pub fn dynamic_of_file(base: usize) -> Option<usize> {
+    // SAFETY: the loader or the vDSO, whose header the kernel maps: e_phoff at 32, e_phnum at 56 (elf(5)).
+    let (magic, offset, count) = unsafe {
+        let at = base as *const u8;
+        (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
+    };
+    if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
+        return None;
+    }
+    dynamic_section(base + offset, usize::from(count), base)
+}
+
 fn executable_dynamic() -> Option<usize> {
     let headers = PROGRAM_HEADERS.get();
     if headers == 0 {
@@ -164,15 +211,7 @@ fn loader_debug() -> Option<usize> {
     if base == 0 {
         return None;
     }
-    // SAFETY: the loader's ELF header is mapped at its base: e_phoff at 32, e_phnum at 56 (elf(5)).
-    let (magic, offset, count) = unsafe {
-        let at = base as *const u8;
-        (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
-    };
-    if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
-        return None;
-    }
-    let dynamic = dynamic_section(base + offset, usize::from(count), base)?;
+    let dynamic = dynamic_of_file(base)?;
     // SAFETY: the loader's own image, mapped for as long as the process lives.
     let image = unsafe { Image::new(base, dynamic) }?;
     if let Some(debug) = image.find(b"_r_debug") {

@@ -33,6 +33,17 @@ pub enum LogTo {
     Path,
 }
 
+/// Where the handler for the vsyscall page stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Vsyscall {
+    /// In every program.
+    On,
+    /// Where the loaded libc can call the page, and the host has none.
+    Auto,
+    /// Nowhere.
+    Off,
+}
+
 /// What the user asked for.
 pub struct Settings {
     /// Which translations are logged.
@@ -47,6 +58,8 @@ pub struct Settings {
     pub nofile: u64,
     /// Whether exec puts the preload back.
     pub keep: bool,
+    /// Whether jumps to the vsyscall page are answered.
+    pub vsyscall: Vsyscall,
     /// `NAME=value` strings to put back, each with its NUL; LD_PRELOAD first, if it was there.
     pub kept: Text<KEPT>,
     /// The first setting that made no sense: `key=value`, cut.
@@ -66,6 +79,7 @@ static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
     log_path: Text::new(),
     nofile: NOFILE_LIMIT,
     keep: true,
+    vsyscall: Vsyscall::Auto,
     kept: Text::new(),
     misunderstood: Text::new(),
 }));
@@ -173,6 +187,14 @@ impl Settings {
             b"keep" => {
                 self.keep = !is_off(value);
                 is_off(value) || is_on(value)
+            }
+            b"vsyscall" => {
+                self.vsyscall = match value {
+                    _ if is_on(value) => Vsyscall::On,
+                    _ if is_off(value) => Vsyscall::Off,
+                    _ => Vsyscall::Auto,
+                };
+                self.vsyscall != Vsyscall::Auto || value == b"auto"
             }
             b"force" => force(value),
             // Where the command looks for this library.

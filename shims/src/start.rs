@@ -10,9 +10,10 @@ use crate::handlers;
 use crate::logging;
 use crate::settings;
 use crate::state;
+use crate::vsyscall;
 use core::ffi::CStr;
 use core::sync::atomic::{
-    AtomicU8, AtomicUsize,
+    AtomicBool, AtomicU8, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -101,6 +102,20 @@ extern "C" fn constructor(argc: usize, argv: usize, envp: usize) {
     begin(first);
 }
 
+/// A static program, of which this library is the interpreter: no libc, no link map.
+static INTERPRETED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this library was started as a static program's interpreter.
+pub fn is_interpreted() -> bool {
+    INTERPRETED.load(Relaxed)
+}
+
+/// The start of a static program: its environment on the first stack.
+pub fn interpreted(environment: usize) {
+    INTERPRETED.store(true, Relaxed);
+    begin(environment);
+}
+
 extern "C" fn destructor() {
     if PHASE.load(Acquire) == READY {
         logging::summary();
@@ -135,6 +150,7 @@ fn begin(first: usize) {
         logging::open();
         PHASE.store(READY, Release);
         handlers::nofile::at_start();
+        vsyscall::at_start();
     } else {
         state::hand_all_on();
         PHASE.store(READY, Release);

@@ -2,6 +2,7 @@
 //! goes to the kernel unread.
 
 use crate::arch::{syscall, with_stack};
+use crate::signals::Action;
 use core::ffi::CStr;
 use libc::{SYS_close, SYS_exit, c_int};
 
@@ -141,6 +142,11 @@ pub fn writable(fd: c_int) -> bool {
     ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents == libc::POLLOUT
 }
 
+/// pwrite64(2).
+pub fn pwrite(fd: c_int, bytes: &[u8], at: u64) -> Result<usize> {
+    ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), at)
+}
+
 /// pwrite64(2) at the start of the file.
 pub fn write_at_start(fd: c_int, bytes: &[u8]) -> Result<usize> {
     ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), 0)
@@ -180,6 +186,25 @@ pub fn pipe(flags: c_int) -> Result<(Fd, Fd)> {
     let mut fds: [c_int; 2] = [-1; 2];
     ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags)?;
     Ok((Fd(fds[0]), Fd(fds[1])))
+}
+
+/// exit_group(2).
+pub fn exit(status: usize) -> ! {
+    loop {
+        call(libc::SYS_exit_group, [status, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Names this process (prctl(PR_SET_NAME)) after the last part of a path on the first stack.
+pub fn name_after(path: usize) {
+    if path == 0 {
+        return;
+    }
+    // SAFETY: argv[0], laid NUL-terminated by the kernel.
+    let path = unsafe { CStr::from_ptr(path as *const core::ffi::c_char) };
+    let length = path.to_bytes().rsplit(|&b| b == b'/').next().map_or(0, <[u8]>::len);
+    let start = path.to_bytes().len() - length;
+    call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, path.as_ptr() as usize + start, 0, 0, 0, 0]);
 }
 
 /// getpid(2).
@@ -254,6 +279,31 @@ impl Drop for Blocked {
     }
 }
 
+/// This thread's signal mask.
+pub fn signal_mask() -> u64 {
+    let mut mask = 0u64;
+    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, &raw mut mask, 8);
+    mask
+}
+
+/// Sets this thread's signal mask.
+pub fn set_signal_mask(mask: u64) {
+    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8);
+}
+
+/// rt_sigaction(2): sets a signal's action, and gives the one before.
+pub fn set_action(signal: c_int, new: &Action) -> Result<Action> {
+    let mut old = Action::DEFAULT;
+    ask!(libc::SYS_rt_sigaction, signal, core::ptr::from_ref(new), &raw mut old, 8)?;
+    Ok(old)
+}
+
+/// Sends a signal to this thread: tgkill(2).
+pub fn raise(signal: c_int) {
+    let thread = call(libc::SYS_gettid, [0; 6]) as usize;
+    call(libc::SYS_tgkill, [getpid() as usize, thread, signal as usize, 0, 0, 0]);
+}
+
 /// rt_sigpending(2).
 pub fn pending() -> u64 {
     let mut set = 0u64;
@@ -321,6 +371,18 @@ pub fn map_zeroed(address: usize, length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])
+}
+
+/// Writable zeroed memory at a fixed free address.
+pub fn map_writable(address: usize, length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])
+}
+
+/// mprotect(2): readable and executable from now on, and no longer writable.
+pub fn make_executable(address: usize, length: usize) -> Result<usize> {
+    ask!(libc::SYS_mprotect, address, length, libc::PROT_READ | libc::PROT_EXEC)
 }
 
 /// Maps where nothing is mapped. Kernels before 4.17 ignore MAP_FIXED_NOREPLACE and may answer another

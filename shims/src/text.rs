@@ -61,6 +61,17 @@ impl<const N: usize> Text<N> {
         self.decimal(number.unsigned_abs())
     }
 
+    /// Adds a number in hexadecimal, with 0x.
+    pub fn hex(&mut self, number: u64) -> &mut Self {
+        self.push(b"0x");
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            let digit = (number >> (digit * 4)) as u8 & 15;
+            self.push_byte(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+        }
+        self
+    }
+
     /// Shortens it to `length` bytes.
     pub fn truncate(&mut self, length: usize) {
         if length < self.length {

@@ -6,6 +6,14 @@ mod x86_64;
 pub use x86_64::*;
 
 #[cfg(target_arch = "x86_64")]
+mod x86_64_entry;
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64_signals;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64_signals::*;
+
+#[cfg(target_arch = "x86_64")]
 mod x86_64_doors;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64_doors::with_stack;

@@ -5,6 +5,7 @@ use crate::environment::{self, File};
 use crate::errno;
 use crate::memory;
 use crate::next::Next;
+use crate::signals;
 use crate::start;
 use crate::sys::User;
 
@@ -18,19 +19,14 @@ pub fn with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usiz
 }
 
 /// The same for a function that makes a new process, after which this one goes on.
-fn spawn_with_kept(
-    file: File,
-    args: [usize; 6],
-    index: usize,
-    exec: impl Fn([usize; 6]) -> isize,
-) -> isize {
+fn spawn_with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usize; 6]) -> isize) -> isize {
     let envp = args.get(index).copied().unwrap_or(0);
     environment::with_kept(file, User(envp), |envp| {
         let mut args = args;
         if let Some(slot) = args.get_mut(index) {
             *slot = envp.0;
         }
-        exec(args)
+        signals::real_for_exec(|| exec(args))
     })
 }
 
@@ -120,10 +116,7 @@ pub extern "C" fn execvp(file: usize, argv: usize) -> isize {
 pub extern "C" fn execvpe(file: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [file, argv, envp, 0, 0, 0];
-    finish(
-        with_kept(searched_for(file), args, 2, |args| call(&EXECVPE, b"execvpe", args)),
-        errno_before,
-    )
+    finish(with_kept(searched_for(file), args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
 }
 
 /// libc's `fexecve(3)`.

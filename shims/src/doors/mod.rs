@@ -8,9 +8,13 @@ pub mod exec;
 #[cfg(not(test))]
 mod exit;
 #[cfg(not(test))]
+mod signals;
+#[cfg(not(test))]
 mod symbols;
 #[cfg(not(test))]
 pub mod syscall;
+#[cfg(not(test))]
+mod time;
 
 use crate::errno;
 use crate::next::Function;

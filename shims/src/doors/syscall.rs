@@ -7,6 +7,8 @@ use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
 use crate::next::{Function, Next};
+use crate::signals;
+use crate::start;
 use crate::sys::User;
 use core::mem::transmute;
 use evercall_rules::packed::RuleId;
@@ -35,10 +37,21 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
         }
         _ => match RuleId::of_number(number) {
             Some(rule) => dispatch(rule, args, || native(number, args)),
-            None => native(number, args),
+            None => signal_call(number, args),
         },
     };
     finish(result, errno_before)
+}
+
+/// A call that may carry signals, which matter while our handler stands.
+fn signal_call(number: usize, args: [usize; 6]) -> isize {
+    let native = |args| native(number, args);
+    if start::ready() && signals::armed() {
+        if let Some(result) = signals::calls::by_number(number, args, native) {
+            return result;
+        }
+    }
+    native(args)
 }
 
 /// The call by the next definition, in the kernel's convention.

@@ -67,6 +67,11 @@ pub fn take_dropped() -> u32 {
 pub struct Counts([u32; RuleId::COUNT]);
 
 impl Counts {
+    /// Whether this rule acted.
+    pub fn has(&self, rule: RuleId) -> bool {
+        self.0.get(rule as usize).is_some_and(|&count| count > 0)
+    }
+
     /// Each rule that acted, and how often.
     pub fn rules(&self) -> impl Iterator<Item = (RuleId, u32)> {
         RuleId::all().zip(self.0).filter(|&(_, count)| count > 0)

@@ -7,6 +7,7 @@ use crate::memory;
 use crate::settings;
 use crate::sys::User;
 use crate::text::Text;
+use crate::vsyscall::callers;
 use core::fmt::{self, Write};
 use evercall_rules::ArgumentKind;
 use evercall_rules::packed::RuleId;
@@ -23,6 +24,8 @@ pub enum Event<'a> {
     Translated { rule: RuleId, args: &'a [usize; 6], became: &'a [u8], result: isize },
     /// How often each rule acted.
     Summary(&'a Counts),
+    /// Who jumped to the vsyscall page: return addresses, and how often since the start.
+    Callers,
     /// A setting that made no sense.
     Misunderstood(&'a [u8]),
     /// So many lines could not be written.
@@ -77,6 +80,18 @@ impl fmt::Display for Event<'_> {
                     let mut entry = Text::<64>::new();
                     let (open, close): (&[u8], &[u8]) = if json { (b"\"", b"\":") } else { (b"", b" ") };
                     entry.push(open).push(rule.name()).push(close).decimal(u64::from(count));
+                    ascii(f, entry.bytes())?;
+                }
+                f.write_str(if json { "}" } else { "" })
+            }
+            Event::Callers => {
+                f.write_str(if json { "\"callers\":{" } else { "vsyscall callers: " })?;
+                for (index, (address, count)) in callers::all().enumerate() {
+                    let mut entry = Text::<64>::new();
+                    let [comma, open, close]: [&[u8]; 3] =
+                        if json { [b",", b"\"", b"\":"] } else { [b", ", b"", b" "] };
+                    entry.push(if index > 0 { comma } else { b"" });
+                    entry.push(open).hex(address as u64).push(close).decimal(u64::from(count));
                     ascii(f, entry.bytes())?;
                 }
                 f.write_str(if json { "}" } else { "" })
@@ -162,7 +177,9 @@ fn write_argument(to: &mut Text<CALL>, kind: ArgumentKind, value: usize) {
         ArgumentKind::Size => {
             to.decimal(value as u64);
         }
-        ArgumentKind::Hex => write_hex(to, value),
+        ArgumentKind::Hex => {
+            to.hex(value as u64);
+        }
         ArgumentKind::Pointer => write_pointer(to, value),
         ArgumentKind::Device => {
             // The kernel's new_decode_dev (include/linux/kdev_t.h).
@@ -178,16 +195,7 @@ fn write_pointer(to: &mut Text<CALL>, address: usize) {
     if address == 0 {
         to.push(b"NULL");
     } else {
-        write_hex(to, address);
-    }
-}
-
-fn write_hex(to: &mut Text<CALL>, number: usize) {
-    to.push(b"0x");
-    let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    for digit in (0..digits).rev() {
-        let [_, low] = hex_digits((number >> (digit * 4)) as u8 & 15);
-        to.push_byte(low);
+        to.hex(address as u64);
     }
 }
 

@@ -99,6 +99,9 @@ pub fn summary() {
     if is_on() && settings::get().log == Mode::Count {
         if let Some(counts) = counters::take() {
             ::log::info!(logger: Sink, "{}", Event::Summary(&counts));
+            if counts.has(RuleId::Vsyscall) {
+                ::log::info!(logger: Sink, "{}", Event::Callers);
+            }
         }
     }
 }

@@ -1,0 +1,125 @@
+//! The signal functions. While no handler of ours stands, each is a jump to the next definition; while
+//! one does, SIGSEGV goes through `signals::calls`.
+
+use crate::errno;
+use crate::next::Next;
+use crate::signals;
+use crate::signals::calls::{self, KERNEL, LIBC, Layout};
+use crate::start;
+use crate::state;
+use evercall_rules::packed::RuleId;
+
+/// The next definition, called as libc's callers do: its result is not looked at.
+struct Native<'a> {
+    next: &'a Next,
+    name: &'a [u8],
+}
+
+impl Native<'_> {
+    fn call(&self, a: [usize; 6]) -> isize {
+        match self.next.find(self.name) {
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            Some(next) => unsafe { next(a[0], a[1], a[2], a[3], a[4], a[5]) },
+            None => errno::from_kernel(-(libc::ENOSYS as isize)),
+        }
+    }
+}
+
+fn is_segv(signal: usize) -> bool {
+    signal as i32 == libc::SIGSEGV
+}
+
+fn layout() -> &'static Layout {
+    if signals::kernel_layout() { &KERNEL } else { &LIBC }
+}
+
+fn action(args: [usize; 6], native: &Native<'_>) -> isize {
+    match calls::action(args, layout(), |args| native.call(args)) {
+        Ok(result) => result,
+        Err(error) => errno::from_kernel(-(error.0 as isize)),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn slow(native: &Native<'_>, args: [usize; 6], armed: fn([usize; 6], &Native<'_>) -> isize) -> isize {
+    if start::ready() && signals::armed() { armed(args, native) } else { native.call(args) }
+}
+
+macro_rules! signal_doors {
+    ($($symbol:ident => $armed:expr;)*) => {
+        $(
+            /// libc's function of this name.
+            ///
+            /// # Safety
+            /// As libc's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $symbol(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+                static NEXT: Next = Next::unknown();
+                if state::handed_on(RuleId::Signals.slot()) {
+                    if let Some(next) = NEXT.known() {
+                        // SAFETY: the caller's own call, to whom it would have gone without us.
+                        return unsafe { next(a, b, c, d, e, f) };
+                    }
+                }
+                let native = Native { next: &NEXT, name: stringify!($symbol).as_bytes() };
+                slow(&native, [a, b, c, d, e, f], $armed)
+            }
+        )*
+    };
+}
+
+/// A function whose first argument is the signal: ours for SIGSEGV.
+macro_rules! of_segv {
+    ($ours:expr) => {
+        |args, native| if is_segv(args[0]) { $ours(args) } else { native.call(args) }
+    };
+}
+
+/// A function that takes a set as this argument.
+macro_rules! set_at {
+    ($index:literal) => {
+        |args, native| calls::with_set(args, $index, |args| native.call(args))
+    };
+}
+
+/// A function that takes and gives the first 32 signals as bits of an int.
+macro_rules! bits {
+    () => {
+        |[mask, ..], native| {
+            let old = native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]);
+            signals::mask_changed();
+            calls::shown_bits(old)
+        }
+    };
+}
+
+signal_doors! {
+    sigaction => action;
+    __sigaction => action;
+    signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
+    ssignal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
+    bsd_signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
+    sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
+    __sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
+    sigset => of_segv!(|args: [usize; 6]| calls::set(args[1]));
+    sighold => of_segv!(|_| calls::hold());
+    sigrelse => of_segv!(|_| calls::release());
+    sigignore => of_segv!(|_| calls::set_ignored());
+    siginterrupt => of_segv!(|args: [usize; 6]| calls::interrupt(args[1] as i32 != 0));
+    sigpause => |[mask, ..], native| native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]);
+    __xpg_sigpause => of_segv!(|_| calls::pause_without());
+    sigprocmask => |args, native| calls::change_mask(args, |args| native.call(args));
+    pthread_sigmask => |args, native| calls::change_mask(args, |args| native.call(args));
+    sigblock => bits!();
+    sigsetmask => bits!();
+    siggetmask => |args, native| calls::shown_bits(native.call(args));
+    sigsuspend => set_at!(0);
+    __sigsuspend => set_at!(0);
+    sigpending => |args, native| calls::pending(args, |args| native.call(args));
+    pselect => set_at!(5);
+    ppoll => set_at!(3);
+    epoll_pwait => set_at!(4);
+    epoll_pwait2 => set_at!(4);
+    signalfd => |args, native| calls::without_segv(args, |args| native.call(args));
+}

@@ -1,0 +1,85 @@
+//! `time`, `gettimeofday`, `getcpu`, `sched_getcpu`: to the next preload that defines them, else straight
+//! to the vDSO. The libc's own are passed by: those of old ones jump to the vsyscall page.
+
+use super::finish;
+use crate::arch;
+use crate::errno;
+use crate::next::{self, Function, Next};
+use crate::start;
+use crate::state;
+use crate::vdso;
+use evercall_rules::packed::RuleId;
+
+/// Where a name leads to, looked up.
+fn lookup(name: &[u8], vdso_name: &[u8], raw: Function) -> usize {
+    if state::handed_on(RuleId::Vsyscall.slot()) {
+        // Switched off: as if we were not there.
+        return next::find(name).unwrap_or(raw as usize);
+    }
+    next::find_preload(name).or_else(|| vdso::find(vdso_name)).unwrap_or(raw as usize)
+}
+
+macro_rules! time_door {
+    ($symbol:ident => $vdso:literal, $number:expr) => {
+        /// libc's function of this name.
+        ///
+        /// # Safety
+        /// As libc's.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $symbol(
+            a: usize,
+            b: usize,
+            c: usize,
+            d: usize,
+            e: usize,
+            f: usize,
+        ) -> isize {
+            static NEXT: Next = Next::unknown();
+            unsafe extern "C" fn raw(a: usize, b: usize, _: usize, _: usize, _: usize, _: usize) -> isize {
+                // SAFETY: the caller's own call; getcpu's third argument is unused since 2.6.24.
+                finish(unsafe { arch::syscall($number as usize, [a, b, 0, 0, 0, 0]) }, errno::get())
+            }
+            if let Some(next) = NEXT.known() {
+                // SAFETY: a function with these arguments: libc's, another preload's or the vDSO's.
+                return unsafe { next(a, b, c, d, e, f) };
+            }
+            if !start::ready() {
+                // SAFETY: as above.
+                return unsafe { raw(a, b, c, d, e, f) };
+            }
+            let next = NEXT.find_by(|| Some(lookup(stringify!($symbol).as_bytes(), $vdso, raw)));
+            // SAFETY: as above.
+            unsafe { next.unwrap_or(raw)(a, b, c, d, e, f) }
+        }
+    };
+}
+
+time_door!(time => b"__vdso_time", libc::SYS_time);
+time_door!(gettimeofday => b"__vdso_gettimeofday", libc::SYS_gettimeofday);
+time_door!(__gettimeofday => b"__vdso_gettimeofday", libc::SYS_gettimeofday);
+time_door!(getcpu => b"__vdso_getcpu", libc::SYS_getcpu);
+
+/// libc's `sched_getcpu(3)`: the processor this thread runs on.
+#[unsafe(no_mangle)]
+pub extern "C" fn sched_getcpu() -> isize {
+    static NEXT: Next = Next::unknown();
+    let preload = if start::ready() {
+        NEXT.find_by(|| {
+            if state::handed_on(RuleId::Vsyscall.slot()) {
+                next::find(b"sched_getcpu")
+            } else {
+                next::find_preload(b"sched_getcpu")
+            }
+        })
+    } else {
+        None
+    };
+    if let Some(next) = preload {
+        // SAFETY: a function without arguments.
+        return unsafe { next(0, 0, 0, 0, 0, 0) };
+    }
+    let mut cpu = 0u32;
+    // SAFETY: getcpu writes one int; NULL for the node.
+    let result = unsafe { getcpu((&raw mut cpu) as usize, 0, 0, 0, 0, 0) } as i32;
+    if result == 0 { cpu as isize } else { -1 }
+}

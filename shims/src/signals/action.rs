@@ -1,0 +1,67 @@
+//! The program's own action for SIGSEGV.
+
+use crate::sys::{self, Result};
+use core::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
+
+/// SA_RESTORER: the kernel of x86-64 wants one (arch/x86/include/uapi/asm/signal.h).
+pub const RESTORER: u64 = 0x0400_0000;
+
+/// An action as the kernel takes it: `struct kernel_sigaction`, 32 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Action {
+    /// The handler's address, SIG_DFL (0) or SIG_IGN (1).
+    pub handler: usize,
+    /// SA_ flags.
+    pub flags: u64,
+    /// What a handler returns to.
+    pub restorer: usize,
+    /// Signals blocked while it runs.
+    pub mask: u64,
+}
+
+impl Action {
+    /// The default action.
+    pub const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+}
+
+/// Actions a handler may still be reading while new ones are set.
+const SLOTS: usize = 8;
+
+struct Slot([AtomicU64; 4]);
+
+static STORE: [Slot; SLOTS] = [const { Slot([const { AtomicU64::new(0) }; 4]) }; SLOTS];
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+static CURRENT: AtomicUsize = AtomicUsize::new(0);
+
+fn load(index: usize) -> Action {
+    let [handler, flags, restorer, mask] = STORE
+        .get(index % SLOTS)
+        .map_or([0; 4], |Slot([a, b, c, d])| [a, b, c, d].map(|word| word.load(Relaxed)));
+    Action { handler: handler as usize, flags, restorer: restorer as usize, mask }
+}
+
+/// What the program set last.
+pub fn current() -> Action {
+    load(CURRENT.load(Acquire))
+}
+
+/// Sets the program's action; gives the one before. No lock: each write takes a slot of its own.
+pub fn swap(new: Action) -> Action {
+    let index = WRITTEN.fetch_add(1, Relaxed).wrapping_add(1);
+    if let Some(Slot([handler, flags, restorer, mask])) = STORE.get(index % SLOTS) {
+        handler.store(new.handler as u64, Relaxed);
+        flags.store(new.flags, Relaxed);
+        restorer.store(new.restorer as u64, Relaxed);
+        mask.store(new.mask, Relaxed);
+    }
+    load(CURRENT.swap(index, AcqRel))
+}
+
+/// Sets the kernel's action for SIGSEGV; gives the one before.
+pub fn set_real(new: &Action) -> Result<Action> {
+    sys::set_action(libc::SIGSEGV, new)
+}

@@ -1,0 +1,259 @@
+//! The calls that carry signal sets and actions, between the program's view and the kernel's. `native`
+//! is the door's next definition; its result is handed back as it is, 0 meaning success everywhere.
+
+use super::action::{Action, swap};
+use super::{CARRIER, SEGV, is_pending, mask_changed, to_real, to_virtual};
+use crate::memory;
+use crate::sys::{self, User, signal_bit};
+use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV};
+
+/// A libc's or the kernel's `struct sigaction`: where its fields are, bytes.
+pub struct Layout {
+    size: usize,
+    mask: usize,
+    flags: usize,
+    restorer: usize,
+}
+
+/// Largest `struct sigaction`.
+const ACTION: usize = 152;
+
+/// glibc and musl: a mask of 1024 bits behind the handler.
+pub const LIBC: Layout = Layout { size: ACTION, mask: 8, flags: 136, restorer: 144 };
+
+/// The kernel's, which uClibc uses too.
+pub const KERNEL: Layout = Layout { size: 32, mask: 24, flags: 8, restorer: 16 };
+
+/// `sighold(SIG_HOLD)` and what sigset gives for a blocked signal.
+const SIG_HOLD: usize = 2;
+
+/// A set of libc's size: only the first word is the kernel's.
+type Set = [u64; 16];
+
+/// The set at an address in the kernel's view; None for NULL or what cannot be read.
+fn real_set(set: User) -> Option<Set> {
+    let mut words = [0; 16];
+    words[0] = to_real(memory::get::<u64>(set).ok().filter(|_| !set.is_null())?);
+    Some(words)
+}
+
+/// Calls on with the set of one argument replaced; a bad address is the kernel's to refuse.
+pub fn with_set<const N: usize>(
+    mut args: [usize; N],
+    index: usize,
+    native: impl Fn([usize; N]) -> isize,
+) -> isize {
+    let Some(slot) = args.get_mut(index) else { return native(args) };
+    let set = real_set(User(*slot));
+    if let Some(set) = &set {
+        *slot = set.as_ptr() as usize;
+    }
+    native(args)
+}
+
+/// A set that the kernel gave goes to the program in its own view.
+fn show_set(set: User) {
+    if !set.is_null() {
+        if let Ok(real) = memory::get::<u64>(set) {
+            let _ = memory::put(set, to_virtual(real));
+        }
+    }
+}
+
+/// sigprocmask(2), pthread_sigmask(3): how, set, old.
+pub fn change_mask<const N: usize>(args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
+    let result = with_set(args, 1, native);
+    if result as i32 == 0 {
+        show_set(User(args.get(2).copied().unwrap_or(0)));
+        mask_changed();
+    }
+    result
+}
+
+/// sigpending(2): a kept SIGSEGV is pending too.
+pub fn pending<const N: usize>(args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
+    let result = native(args);
+    let set = User(args.first().copied().unwrap_or(0));
+    if result as i32 == 0 && is_pending() {
+        if let Ok(real) = memory::get::<u64>(set) {
+            let _ = memory::put(set, real | SEGV);
+        }
+    }
+    result
+}
+
+/// signalfd(2): SIGSEGV never comes by a descriptor.
+pub fn without_segv<const N: usize>(mut args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
+    let Some(slot) = args.get_mut(1) else { return native(args) };
+    let set = memory::get::<u64>(User(*slot)).ok().map(|set| [set & !SEGV; 1]);
+    if let Some(set) = &set {
+        *slot = set.as_ptr() as usize;
+    }
+    native(args)
+}
+
+/// sigaction(2): signal, new, old. Of SIGSEGV the program's own; of another signal the mask is mapped.
+pub fn action<const N: usize>(
+    mut args: [usize; N],
+    layout: &Layout,
+    native: impl Fn([usize; N]) -> isize,
+) -> core::result::Result<isize, sys::Errno> {
+    let [signal, new, old] = [0, 1, 2].map(|index| args.get(index).copied().unwrap_or(0));
+    let (new, old) = (User(new), User(old));
+    let mut copy = [0u8; ACTION];
+    let Some(bytes) = copy.get_mut(..layout.size) else { return Ok(native(args)) };
+    if !new.is_null() {
+        memory::read(new, bytes)?;
+    }
+    if signal as i32 == SIGSEGV {
+        let before = if new.is_null() { super::current() } else { swap(layout.parse(bytes)) };
+        if !old.is_null() {
+            layout.write(&before, bytes);
+            memory::write(old, bytes)?;
+        }
+        return Ok(0);
+    }
+    if !new.is_null() {
+        let mask = to_real(word(bytes, layout.mask));
+        set_word(bytes, layout.mask, mask);
+        if let Some(slot) = args.get_mut(1) {
+            *slot = copy.as_ptr() as usize;
+        }
+    }
+    let result = native(args);
+    if result as i32 == 0 && !old.is_null() {
+        show_set(old.at(layout.mask));
+    }
+    Ok(result)
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+fn set_word(bytes: &mut [u8], at: usize, value: u64) {
+    if let Some(place) = bytes.get_mut(at..).and_then(|b| b.first_chunk_mut()) {
+        *place = value.to_le_bytes();
+    }
+}
+
+impl Layout {
+    fn parse(&self, bytes: &[u8]) -> Action {
+        Action {
+            handler: word(bytes, 0) as usize,
+            // An int in libc's struct: what is behind it is not part of it.
+            flags: word(bytes, self.flags) & u64::from(u32::MAX),
+            restorer: word(bytes, self.restorer) as usize,
+            mask: word(bytes, self.mask) & !(signal_bit(libc::SIGKILL) | signal_bit(libc::SIGSTOP)),
+        }
+    }
+
+    fn write(&self, action: &Action, bytes: &mut [u8]) {
+        bytes.fill(0);
+        set_word(bytes, 0, action.handler as u64);
+        set_word(bytes, self.flags, action.flags);
+        set_word(bytes, self.restorer, action.restorer as u64);
+        set_word(bytes, self.mask, action.mask);
+    }
+}
+
+/// signal(3) for SIGSEGV, as BSD has it: the old handler.
+pub fn signal(handler: usize) -> isize {
+    swap(Action { handler, flags: SA_RESTART as u64, restorer: 0, mask: SEGV }).handler as isize
+}
+
+/// signal(3) for SIGSEGV, as System V has it: once, and not blocked meanwhile.
+pub fn sysv_signal(handler: usize) -> isize {
+    let flags = (SA_RESETHAND | SA_NODEFER) as u64;
+    swap(Action { handler, flags, restorer: 0, mask: 0 }).handler as isize
+}
+
+/// siginterrupt(3) for SIGSEGV.
+pub fn interrupt(interrupts: bool) -> isize {
+    let action = super::current();
+    let restart = SA_RESTART as u64;
+    let flags = if interrupts { action.flags & !restart } else { action.flags | restart };
+    swap(Action { flags, ..action });
+    0
+}
+
+/// Blocks or unblocks SIGSEGV for this thread: whether it was blocked before.
+fn block(how: i32) -> bool {
+    let before = sys::signal_mask();
+    let after = if how == SIG_BLOCK { before | CARRIER } else { before & !CARRIER };
+    sys::set_signal_mask(after);
+    mask_changed();
+    before & CARRIER != 0
+}
+
+/// sighold(3) of SIGSEGV.
+pub fn hold() -> isize {
+    block(SIG_BLOCK);
+    0
+}
+
+/// sigrelse(3) of SIGSEGV.
+pub fn release() -> isize {
+    block(SIG_UNBLOCK);
+    0
+}
+
+/// sigset(3) of SIGSEGV: the old handler, or SIG_HOLD if it was blocked.
+pub fn set(handler: usize) -> isize {
+    let old = super::current().handler;
+    let was_blocked = if handler == SIG_HOLD {
+        block(SIG_BLOCK)
+    } else {
+        swap(Action { handler, flags: 0, restorer: 0, mask: 0 });
+        block(SIG_UNBLOCK)
+    };
+    if was_blocked { SIG_HOLD as isize } else { old as isize }
+}
+
+/// sigignore(3) of SIGSEGV.
+pub fn set_ignored() -> isize {
+    swap(Action { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 });
+    0
+}
+
+/// X/Open's sigpause(3) of SIGSEGV: waits with it unblocked. Not a cancellation point, as libc's is.
+pub fn pause_without() -> isize {
+    let mask = [sys::signal_mask() & !CARRIER];
+    let result = sys::call(libc::SYS_rt_sigsuspend, [mask.as_ptr() as usize, 8, 0, 0, 0, 0]);
+    crate::errno::from_kernel(result)
+}
+
+/// A mask of sigblock(3) and its like: the first 32 signals in an int.
+pub fn real_bits(mask: usize) -> usize {
+    to_real(u64::from(mask as u32)) as usize
+}
+
+/// The same, back.
+pub fn shown_bits(mask: isize) -> isize {
+    to_virtual(u64::from(mask as u32)) as u32 as i32 as isize
+}
+
+/// The calls of `syscall()`: by number. None for one that carries no signals.
+pub fn by_number(number: usize, args: [usize; 6], native: impl Fn([usize; 6]) -> isize) -> Option<isize> {
+    Some(match number as i64 {
+        libc::SYS_rt_sigaction => sys::result(action(args, &KERNEL, native).map(|r| r as usize)),
+        libc::SYS_rt_sigprocmask => change_mask(args, native),
+        libc::SYS_rt_sigpending => pending(args, native),
+        libc::SYS_rt_sigsuspend => with_set(args, 0, native),
+        libc::SYS_ppoll => with_set(args, 3, native),
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => with_set(args, 4, native),
+        libc::SYS_signalfd | libc::SYS_signalfd4 => without_segv(args, native),
+        libc::SYS_pselect6 => pselect6(args, native),
+        _ => return None,
+    })
+}
+
+/// pselect6's last argument is the address of a pointer to the set, and of its size.
+fn pselect6(mut args: [usize; 6], native: impl Fn([usize; 6]) -> isize) -> isize {
+    let [.., last] = &mut args;
+    let Ok([set, size]) = memory::get::<[usize; 2]>(User(*last)) else { return native(args) };
+    let Some(set) = real_set(User(set)) else { return native(args) };
+    let pair = [set.as_ptr() as usize, size];
+    *last = pair.as_ptr() as usize;
+    native(args)
+}

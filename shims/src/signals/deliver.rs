@@ -1,0 +1,57 @@
+//! The handler in the kernel: a jump to the vsyscall page is answered, every other SIGSEGV is the
+//! program's, delivered as the kernel would have (kernel/signal.c, arch/x86/kernel/signal.c).
+
+use super::action::{self, Action, current, swap};
+use super::{CARRIER, keep_pending, to_real};
+use crate::arch::Fault;
+use crate::sys;
+use crate::vsyscall::{self, Registers};
+use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SIG_DFL, SIG_IGN};
+
+/// Bytes an alternate stack must have for the log's buffers.
+const ROOM_TO_LOG: usize = 32 << 10;
+
+/// Our handler.
+pub fn on_fault(fault: &mut Fault<'_>) {
+    if fault.is_raised() {
+        let registers = Registers { ip: fault.ip(), sp: fault.sp(), rdi: fault.rdi(), rsi: fault.rsi() };
+        let room = fault.alternate_stack().is_none_or(|(_, size)| size >= ROOM_TO_LOG);
+        if let Some(answer) = vsyscall::answer(&registers, room) {
+            fault.go_on(answer.result, answer.ip, answer.sp);
+            return;
+        }
+    }
+    deliver(fault);
+}
+
+/// Hands the signal to the program.
+fn deliver(fault: &mut Fault<'_>) {
+    let action = current();
+    let raised = fault.is_raised();
+    let blocked = fault.mask() & CARRIER != 0;
+    match action.handler {
+        // A sent one waits, or is not there at all; a fault cannot wait (force_sig_info).
+        _ if blocked && !raised => return keep_pending(),
+        SIG_IGN if !raised => return,
+        SIG_DFL | SIG_IGN => return end(fault),
+        _ if blocked => return end(fault),
+        _ => {}
+    }
+    if action.flags & SA_RESETHAND as u64 != 0 {
+        swap(Action { handler: SIG_DFL, ..action });
+    }
+    let own = if action.flags & SA_NODEFER as u64 != 0 { 0 } else { CARRIER };
+    // On return the kernel restores the mask of the frame.
+    sys::set_signal_mask(fault.mask() | to_real(action.mask) | own);
+    let on_alternate = action.flags & SA_ONSTACK as u64 != 0;
+    fault.call(action.handler, !on_alternate);
+}
+
+/// The default action, at the faulting instruction: it faults again, and the kernel dumps core there. A
+/// signal that was sent is sent again.
+fn end(fault: &Fault<'_>) {
+    let _ = action::set_real(&Action::DEFAULT);
+    if !fault.is_raised() {
+        sys::raise(libc::SIGSEGV);
+    }
+}

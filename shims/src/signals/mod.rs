@@ -1,0 +1,165 @@
+//! The program's own SIGSEGV, while the handler of the vsyscall rule stands in the kernel.
+//!
+//! What the program sets and reads is kept here. In the kernel SIGSEGV stays unblocked, since a blocked
+//! one would kill at the first jump to the page. That the program believes it blocked is written where
+//! the kernel itself keeps it per thread, inherits it and restores it after handlers and long jumps: in
+//! the signal mask, as the bit of SIGSTKFLT, which Linux never sends (signal(7)).
+
+mod action;
+pub mod calls;
+mod deliver;
+
+pub use action::{Action, current, swap};
+
+use crate::arch;
+use crate::next;
+use crate::state;
+use crate::sys::{self, signal_bit};
+use core::sync::atomic::{
+    AtomicBool, AtomicU8,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// The bit of SIGSEGV, and of the signal that carries it in real masks.
+pub const SEGV: u64 = signal_bit(libc::SIGSEGV);
+const CARRIER: u64 = signal_bit(libc::SIGSTKFLT);
+
+/// In a set that has these the program meant all signals, SIGSTKFLT among them.
+const FULL: u64 = signal_bit(libc::SIGXCPU) | signal_bit(libc::SIGPWR) | signal_bit(libc::SIGSYS);
+
+/// System calls that carry signal sets or actions: watched at `syscall()` while the handler stands.
+const CALLS: [i64; 10] = [
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigpending,
+    libc::SYS_rt_sigsuspend,
+    libc::SYS_pselect6,
+    libc::SYS_ppoll,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_signalfd,
+    libc::SYS_signalfd4,
+];
+
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+/// A SIGSEGV that was sent (not raised by a fault) while the program had it blocked.
+static PENDING: AtomicU8 = AtomicU8::new(0);
+
+/// The libc hands its `struct sigaction` to the kernel as it is (uClibc).
+static KERNEL_LAYOUT: AtomicBool = AtomicBool::new(false);
+
+/// Whether the libc's `struct sigaction` is the kernel's.
+pub fn kernel_layout() -> bool {
+    KERNEL_LAYOUT.load(Relaxed)
+}
+
+/// Whether our handler stands.
+pub fn armed() -> bool {
+    ARMED.load(Acquire)
+}
+
+/// The set for the kernel: the carrier in place of SIGSEGV.
+pub fn to_real(set: u64) -> u64 {
+    let carrier = if set & SEGV != 0 { CARRIER } else { 0 };
+    set & !(SEGV | CARRIER) | carrier
+}
+
+/// The set as the program knows it.
+pub fn to_virtual(set: u64) -> u64 {
+    let blocked = set & CARRIER != 0;
+    let full = set & FULL == FULL;
+    let set = set & !(SEGV | CARRIER);
+    set | if blocked { SEGV } else { 0 } | if blocked && full { CARRIER } else { 0 }
+}
+
+/// Puts our handler into the kernel; what stood there is the program's. False where that is refused.
+pub fn take_over() -> bool {
+    let ours = Action {
+        handler: arch::fault_handler(deliver::on_fault),
+        flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER) as u64 | action::RESTORER,
+        restorer: arch::restorer(),
+        mask: 0,
+    };
+    let Ok(theirs) = action::set_real(&ours) else { return false };
+    swap(theirs);
+    KERNEL_LAYOUT.store(next::is_uclibc(), Relaxed);
+    ARMED.store(true, Release);
+    // A mask that was inherited with SIGSEGV in it becomes ours.
+    let mask = sys::signal_mask();
+    if mask & SEGV != 0 {
+        sys::set_signal_mask(to_real(mask));
+    }
+    for number in CALLS {
+        state::watch(number as usize);
+    }
+    true
+}
+
+/// Gives the signal back to the program.
+pub fn give_back() {
+    ARMED.store(false, Release);
+    for number in CALLS {
+        state::hand_on(number as usize);
+    }
+    let mask = sys::signal_mask();
+    let _ = action::set_real(&current());
+    if mask & CARRIER != 0 {
+        sys::set_signal_mask(mask & !CARRIER | SEGV);
+    }
+}
+
+/// Runs an exec with the program's own state made real, since handlers end there and masks do not.
+pub fn real_for_exec(exec: impl FnOnce() -> isize) -> isize {
+    if !armed() {
+        return exec();
+    }
+    let mask = sys::signal_mask();
+    let blocked = mask & CARRIER != 0;
+    let ignored = current().handler == libc::SIG_IGN;
+    if !blocked && !ignored {
+        return exec();
+    }
+    let ours = if ignored { action::set_real(&current()).ok() } else { None };
+    if blocked {
+        sys::set_signal_mask(mask & !CARRIER | SEGV);
+    }
+    let result = exec();
+    if blocked {
+        sys::set_signal_mask(mask);
+    }
+    if let Some(ours) = ours {
+        let _ = action::set_real(&ours);
+    }
+    result
+}
+
+/// Keeps a sent SIGSEGV for later.
+fn keep_pending() {
+    PENDING.store(1, Relaxed);
+}
+
+/// Whether one waits.
+pub fn is_pending() -> bool {
+    PENDING.load(Relaxed) != 0
+}
+
+/// After the program changed its mask: sends a kept SIGSEGV again, if it may come now.
+pub fn mask_changed() {
+    if is_pending() && sys::signal_mask() & CARRIER == 0 && PENDING.swap(0, AcqRel) != 0 {
+        sys::raise(libc::SIGSEGV);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_read_back_as_they_were_set() {
+        for set in [0, SEGV, u64::MAX, signal_bit(libc::SIGINT) | SEGV, u64::MAX & !SEGV & !CARRIER] {
+            assert_eq!(to_virtual(to_real(set)), set, "{set:x}");
+            assert_eq!(to_real(set) & SEGV, 0);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The vsyscall page: three fixed addresses in the kernel's half, where libcs before glibc 2.15 and old
+//! static programs call time, gettimeofday and getcpu. Where the host has no such page the call faults,
+//! and the fault is answered as the kernel's emulation would (arch/x86/entry/vsyscall/vsyscall_64.c):
+//! result in RAX, return address popped, every other register as it was.
+
+pub mod callers;
+mod patch;
+
+use crate::arch;
+use crate::logging;
+use crate::memory;
+use crate::next;
+use crate::settings::{self, Vsyscall};
+use crate::signals;
+use crate::start;
+use crate::state;
+use crate::sys::{self, User};
+use crate::text::Text;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use evercall_rules::packed::RuleId;
+
+/// Where the page is (VSYSCALL_ADDR).
+const PAGE: usize = 0xffff_ffff_ff60_0000;
+
+/// The three calls, by their offsets in the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// `gettimeofday(2)`.
+    GetTimeOfDay = 0x000,
+    /// `time(2)`.
+    Time = 0x400,
+    /// `getcpu(2)`, without its third argument.
+    GetCpu = 0x800,
+}
+
+impl Entry {
+    /// The entry at an address. By the instruction pointer, never by si_addr: a CPU with LASS raises #GP,
+    /// which tells no address.
+    fn at(address: usize) -> Option<Entry> {
+        [Entry::GetTimeOfDay, Entry::Time, Entry::GetCpu].into_iter().find(|entry| entry.address() == address)
+    }
+
+    fn address(self) -> usize {
+        PAGE + self as usize
+    }
+
+    fn number(self) -> i64 {
+        match self {
+            Entry::GetTimeOfDay => libc::SYS_gettimeofday,
+            Entry::Time => libc::SYS_time,
+            Entry::GetCpu => libc::SYS_getcpu,
+        }
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            Entry::GetTimeOfDay => b"gettimeofday",
+            Entry::Time => b"time",
+            Entry::GetCpu => b"getcpu",
+        }
+    }
+
+    /// The vDSO's function for it.
+    fn vdso_name(self) -> &'static [u8] {
+        match self {
+            Entry::GetTimeOfDay => b"__vdso_gettimeofday",
+            Entry::Time => b"__vdso_time",
+            Entry::GetCpu => b"__vdso_getcpu",
+        }
+    }
+}
+
+/// Jumps to the page that were answered.
+static ANSWERED: AtomicU32 = AtomicU32::new(0);
+
+/// Arms the handler where the loaded libc can call the page and the host has none, or where it is asked for.
+pub fn at_start() {
+    let wanted = match settings::get().vsyscall {
+        Vsyscall::On => true,
+        Vsyscall::Off => false,
+        // Nothing tells what a static program was linked with.
+        Vsyscall::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
+    };
+    if wanted {
+        arm();
+    } else {
+        state::hand_on(RuleId::Signals.slot());
+    }
+}
+
+/// Installs the handler, and takes it back where one guarded call shows that the host answers.
+pub fn arm() {
+    if !signals::take_over() {
+        state::hand_on(RuleId::Signals.slot());
+        return;
+    }
+    let before = ANSWERED.load(Relaxed);
+    arch::call_address(Entry::Time.address());
+    let host_answers = ANSWERED.swap(0, Relaxed) == before;
+    callers::forget();
+    if host_answers && settings::get().vsyscall != Vsyscall::On {
+        signals::give_back();
+        state::hand_on(RuleId::Signals.slot());
+    }
+}
+
+/// The registers of a call to the page.
+pub struct Registers {
+    /// The instruction pointer.
+    pub ip: usize,
+    /// The stack pointer: the return address lies there.
+    pub sp: usize,
+    /// First argument.
+    pub rdi: usize,
+    /// Second argument.
+    pub rsi: usize,
+}
+
+/// What the program goes on with.
+pub struct Answer {
+    /// The value for RAX.
+    pub result: usize,
+    /// The return address.
+    pub ip: usize,
+    /// The stack pointer behind it.
+    pub sp: usize,
+}
+
+/// Answers a fault at one of the three addresses. None: it is none, or a bad pointer, which is the
+/// program's own SIGSEGV.
+pub fn answer(registers: &Registers, room_to_log: bool) -> Option<Answer> {
+    let entry = Entry::at(registers.ip)?;
+    let caller: usize = memory::get(User(registers.sp)).ok()?;
+    let arguments = match entry {
+        Entry::Time => [registers.rdi, 0, 0, 0, 0, 0],
+        _ => [registers.rdi, registers.rsi, 0, 0, 0, 0],
+    };
+    let result = sys::call(entry.number(), arguments);
+    if result == -(libc::EFAULT as isize) {
+        return None;
+    }
+    ANSWERED.fetch_add(1, Relaxed);
+    let fresh = callers::count(caller);
+    let patched = fresh && patch::call_site(caller, entry);
+    if room_to_log && logging::is_on() {
+        let mut became = Text::<96>::new();
+        became.push(entry.name()).push(b" for the call that returns to ").hex(caller as u64);
+        became.push(if patched { b", call site patched to the vDSO" } else { b"" });
+        logging::translated(RuleId::Vsyscall, &arguments, became.bytes(), result);
+    }
+    Some(Answer { result: result as usize, ip: caller, sp: registers.sp.wrapping_add(8) })
+}
