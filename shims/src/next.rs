@@ -145,6 +145,10 @@ fn first_object() -> Option<usize> {
     (first != 0).then_some(first)
 }
 
+/// Bytes of an Elf64_Ehdr.
+const ELF_HEADER: usize = 64;
+
+const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_PHDR: u32 = 6;
 
@@ -162,22 +166,25 @@ struct ProgramHeader {
     align: usize,
 }
 
-/// The dynamic section of an image by its program headers; its base is told by PT_PHDR, or by
-/// `base` where it has none.
-fn dynamic_section(headers: usize, count: usize, base: usize) -> Option<usize> {
-    let mut base = base;
+/// The dynamic section of an image by its program headers. Its base is told by PT_PHDR; where it has none
+/// (static-PIE), by the segment that starts with the ELF header, behind which the headers stand.
+fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
+    let mut base = None;
     let mut dynamic = None;
     for index in 0..count.min(128) {
         let at = headers + index * size_of::<ProgramHeader>();
         // SAFETY: the kernel (AT_PHDR) or an ELF header told where they are and how many.
         let header = unsafe { (at as *const ProgramHeader).read_unaligned() };
         match header.kind {
-            PT_PHDR => base = headers.wrapping_sub(header.address),
+            PT_PHDR => base = Some(headers.wrapping_sub(header.address)),
+            PT_LOAD if header.offset == 0 => {
+                base = base.or(Some(headers.wrapping_sub(ELF_HEADER + header.address)));
+            }
             PT_DYNAMIC => dynamic = Some(header.address),
             _ => {}
         }
     }
-    Some(base.wrapping_add(dynamic?))
+    Some(base?.wrapping_add(dynamic?))
 }
 
 /// The dynamic section of an image whose ELF header is mapped at its base.
@@ -190,7 +197,7 @@ pub fn dynamic_of_file(base: usize) -> Option<usize> {
     if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
         return None;
     }
-    dynamic_section(base + offset, usize::from(count), base)
+    dynamic_section(base + offset, usize::from(count))
 }
 
 fn executable_dynamic() -> Option<usize> {
@@ -198,7 +205,7 @@ fn executable_dynamic() -> Option<usize> {
     if headers == 0 {
         return None;
     }
-    dynamic_section(headers, PROGRAM_HEADER_COUNT.get(), 0)
+    dynamic_section(headers, PROGRAM_HEADER_COUNT.get())
 }
 
 /// The loader's `_r_debug` (glibc) or `*_dl_debug_addr` (musl, uClibc).
