@@ -111,6 +111,7 @@ fn first_object() -> Option<usize> {
     (first != 0).then_some(first)
 }
 
+const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
 const PT_PHDR: u32 = 6;
 
@@ -128,22 +129,25 @@ struct ProgramHeader {
     align: usize,
 }
 
-/// The dynamic section of an image by its program headers; its base is told by PT_PHDR, or by
-/// `base` where it has none.
-fn dynamic_section(headers: usize, count: usize, base: usize) -> Option<usize> {
-    let mut base = base;
-    let mut dynamic = None;
+/// The dynamic section of an image by its program headers. Its load address is told by PT_PHDR, or by the
+/// segment that holds the ELF header, whose first page also holds the program headers.
+fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
+    let page = |address: usize| address & !0xfff;
+    let (mut base, mut dynamic) = (None, None);
     for index in 0..count.min(128) {
         let at = headers + index * size_of::<ProgramHeader>();
         // SAFETY: the kernel (AT_PHDR) or an ELF header told where they are and how many.
         let header = unsafe { (at as *const ProgramHeader).read_unaligned() };
         match header.kind {
-            PT_PHDR => base = headers.wrapping_sub(header.address),
+            PT_PHDR => base = Some(headers.wrapping_sub(header.address)),
+            PT_LOAD if header.offset == 0 && base.is_none() => {
+                base = Some(page(headers).wrapping_sub(page(header.address)));
+            }
             PT_DYNAMIC => dynamic = Some(header.address),
             _ => {}
         }
     }
-    Some(base.wrapping_add(dynamic?))
+    Some(base?.wrapping_add(dynamic?))
 }
 
 fn executable_dynamic() -> Option<usize> {
@@ -151,7 +155,7 @@ fn executable_dynamic() -> Option<usize> {
     if headers == 0 {
         return None;
     }
-    dynamic_section(headers, PROGRAM_HEADER_COUNT.get(), 0)
+    dynamic_section(headers, PROGRAM_HEADER_COUNT.get())
 }
 
 /// The loader's `_r_debug` (glibc) or `*_dl_debug_addr` (musl, uClibc).
@@ -172,7 +176,7 @@ fn loader_debug() -> Option<usize> {
     if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
         return None;
     }
-    let dynamic = dynamic_section(base + offset, usize::from(count), base)?;
+    let dynamic = dynamic_section(base + offset, usize::from(count))?;
     // SAFETY: the loader's own image, mapped for as long as the process lives.
     let image = unsafe { Image::new(base, dynamic) }?;
     if let Some(debug) = image.find(b"_r_debug") {
