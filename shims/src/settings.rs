@@ -4,7 +4,7 @@
 use crate::logging::{Format, Mode};
 use crate::start::{SECURE, strings};
 use crate::state;
-use crate::sys;
+use crate::sys::{self, Fd};
 use crate::text::{Text, parse_decimal, trim};
 use core::cell::UnsafeCell;
 use evercall_rules::packed::RuleId;
@@ -126,7 +126,7 @@ fn split(string: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((string.get(..at)?, string.get(at + 1..)?))
 }
 
-fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
+fn from_file(secure: bool, set: impl FnMut(&[u8], &[u8])) {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let Ok(file) = sys::open(c"/etc/evercall.conf", flags, 0) else { return };
     let Ok(stat) = sys::fstat(file.0) else { return };
@@ -134,6 +134,12 @@ fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG || (secure && !safe) {
         return;
     }
+    from_open_file(&file, set);
+}
+
+/// Not inlined: where there is no file, its buffer takes no stack.
+#[inline(never)]
+fn from_open_file(file: &Fd, mut set: impl FnMut(&[u8], &[u8])) {
     let mut buffer = [0u8; CONFIGURATION];
     let Ok(length) = sys::read(file.0, &mut buffer) else { return };
     let mut text = buffer.get(..length).unwrap_or(&[]);
