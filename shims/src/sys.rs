@@ -141,6 +141,12 @@ pub fn writable(fd: c_int) -> bool {
     ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents == libc::POLLOUT
 }
 
+/// Whether a descriptor is a terminal: ioctl(TCGETS).
+pub fn is_terminal(fd: c_int) -> bool {
+    let mut mode: libc::termios = zeroed();
+    ask!(libc::SYS_ioctl, fd, libc::TCGETS, &raw mut mode).is_ok()
+}
+
 /// pwrite64(2) at the start of the file.
 pub fn write_at_start(fd: c_int, bytes: &[u8]) -> Result<usize> {
     ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), 0)
