@@ -95,8 +95,7 @@ fn find(name: &[u8]) -> Option<usize> {
 /// The vDSO stands in the list of glibc, but ld.so never binds to it: its functions keep the kernel's
 /// convention.
 fn is_vdso(object: &LinkMap) -> bool {
-    let vdso = VDSO.get();
-    vdso != 0 && object.dynamic.wrapping_sub(vdso) < 0x10_0000
+    dynamic_section_of(VDSO.get()) == Some(object.dynamic)
 }
 
 /// The first entry of the loader's list, by the DT_DEBUG of the executable, or by the loader's own symbol
@@ -150,6 +149,22 @@ fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
     Some(base?.wrapping_add(dynamic?))
 }
 
+/// The dynamic section of an image by its ELF header, mapped at `base`; 0 is no image.
+fn dynamic_section_of(base: usize) -> Option<usize> {
+    if base == 0 {
+        return None;
+    }
+    // SAFETY: the kernel mapped the loader and the vDSO whole: e_phoff at 32, e_phnum at 56 (elf(5)).
+    let (magic, offset, count) = unsafe {
+        let at = base as *const u8;
+        (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
+    };
+    if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
+        return None;
+    }
+    dynamic_section(base + offset, usize::from(count))
+}
+
 fn executable_dynamic() -> Option<usize> {
     let headers = PROGRAM_HEADERS.get();
     if headers == 0 {
@@ -165,18 +180,7 @@ fn loader_debug() -> Option<usize> {
         0 => PROGRAM_HEADERS.get() & !0xfff,
         base => base,
     };
-    if base == 0 {
-        return None;
-    }
-    // SAFETY: the loader's ELF header is mapped at its base: e_phoff at 32, e_phnum at 56 (elf(5)).
-    let (magic, offset, count) = unsafe {
-        let at = base as *const u8;
-        (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
-    };
-    if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
-        return None;
-    }
-    let dynamic = dynamic_section(base + offset, usize::from(count))?;
+    let dynamic = dynamic_section_of(base)?;
     // SAFETY: the loader's own image, mapped for as long as the process lives.
     let image = unsafe { Image::new(base, dynamic) }?;
     if let Some(debug) = image.find(b"_r_debug") {
