@@ -2,7 +2,7 @@
 //! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
 
 use crate::logging::{Format, Mode};
-use crate::start::{SECURE, strings};
+use crate::start::{secure, strings};
 use crate::state;
 use crate::sys::{self, Fd};
 use crate::text::{Text, parse_decimal, trim};
@@ -87,7 +87,7 @@ fn is_on(value: &[u8]) -> bool {
 
 /// Reads everything. False: evercall is switched off.
 pub fn read(environment: usize) -> bool {
-    let secure = SECURE.get() != 0;
+    let secure = secure();
     let ours = || strings(if secure { 0 } else { environment }).map(|s| s.to_bytes());
     // The kill switch, before anything else is done.
     if ours().any(|s| s.strip_prefix(b"EVERCALL=").is_some_and(is_off)) {

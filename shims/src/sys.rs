@@ -193,6 +193,16 @@ pub fn getpid() -> i32 {
     call(libc::SYS_getpid, [0; 6]) as i32
 }
 
+/// Whether an exec raised the rights, where AT_SECURE is not known: the real and effective ids differ, or
+/// the kernel made the process undumpable, as it does for file capabilities too.
+pub fn raised_rights() -> bool {
+    let ask = |number| call(number, [0; 6]);
+    let dumpable = call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE as usize, 0, 0, 0, 0, 0]);
+    ask(libc::SYS_getuid) != ask(libc::SYS_geteuid)
+        || ask(libc::SYS_getgid) != ask(libc::SYS_getegid)
+        || dumpable != 1
+}
+
 /// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.
 pub fn now() -> (i64, i64) {
     let mut time: libc::timespec = zeroed();
