@@ -64,9 +64,12 @@ libc() {
     for package in "$making"/apt/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$making/root"
     done
-    # For programs that look for the loader in the root and not as the system's /.
-    loader=$(find "$making/root/lib/x86_64-linux-gnu/" -name 'ld-[l0-9]*.so*' -type f)
-    ln -s "${loader#"$making/root/"}" "$making/root/loader"
+    # An absolute link would leave the root.
+    loader=$making/root/lib64/ld-linux-x86-64.so.2
+    case $(readlink "$loader") in
+    /*) ln -sf "..$(readlink "$loader")" "$loader" ;;
+    esac
+    [ -x "$loader" ]
 }
 
 base() {
