@@ -180,7 +180,7 @@ static void show_descriptor(long fd)
 int main(void)
 {
     static char line[1 << 16], out[1 << 16];
-    setvbuf(stdout, out, _IOFBF, sizeof out);
+    setvbuf(stdout, out, _IOLBF, sizeof out);
     while (fgets(line, sizeof line, stdin)) {
         char *save, *door = strtok_r(line, " \n", &save), *name = strtok_r(NULL, " \n", &save), *word;
         long a[MOST] = {0};

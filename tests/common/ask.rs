@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::common::{bare, denied, program, shim, text};
+use std::fs::{self, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 
 /// errno as `ask` leaves it where a call did not set it.
@@ -96,6 +98,36 @@ pub fn outcome(answer: &str) -> &str {
 /// `-1` with an errno, as `outcome` shows it.
 pub fn failure(errno: i32) -> String {
     format!("-1 {errno}")
+}
+
+/// Programs and the shim where everyone may execute them, to be run as nobody.
+pub struct Nobody(tempfile::TempDir);
+
+impl Nobody {
+    /// Copies `ask`, `deny` and the shim. Needs root.
+    pub fn new() -> Nobody {
+        let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
+        for file in [program("ask"), program("deny"), shim()] {
+            fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+        }
+        Nobody(folder)
+    }
+
+    /// `ask` as nobody under the shim, behind the words of another command (`deny`), if any.
+    pub fn ask(&self, before: &[&str]) -> Command {
+        let mut command = bare("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env"]);
+        command.arg(format!("LD_PRELOAD={}", self.0.path().join("libevercall.so").display()));
+        for (index, word) in before.iter().enumerate() {
+            if index == 0 {
+                command.arg(self.0.path().join(word));
+            } else {
+                command.arg(word);
+            }
+        }
+        command.arg(self.0.path().join("ask"));
+        command
+    }
 }
 
 /// Whether this test runs as root.
