@@ -1,11 +1,21 @@
-/* limits: prints RLIMIT_NOFILE, soft and hard. */
+/* limits [PROGRAM ARGS...]: prints `SOFT HARD` of its RLIMIT_NOFILE, then becomes the program, if any. */
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    printf("%lld %lld\n", (long long)limit.rlim_cur, (long long)limit.rlim_max);
+    if (getrlimit(RLIMIT_NOFILE, &limit)) {
+        perror("limits");
+        return 1;
+    }
+    printf("%llu %llu\n", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    fflush(stdout);
+    if (argc > 1) {
+        execv(argv[1], argv + 1);
+        perror(argv[1]);
+        return 127;
+    }
     return 0;
 }
