@@ -1,4 +1,5 @@
 /* A preload that stands behind the shim and defines `epoll_create`: returns 4242, which no descriptor is.
+ * It also defines ustat (4243), sysctl (4244) and getmsg (4245), which check the arguments that `next` passes.
  * IFUNC: through an indirect function. VERSIONS: 4101 and 4102 are its old versions, 4242 the default.
  * HIDDEN: there is an old version only. MANY: among two hundred other functions. NOTHING: not at all.
  * Needs no libc, so one file serves glibc and musl. */
@@ -17,6 +18,19 @@ __asm__(".symver second_answer,epoll_create@@SECOND_3");
 __asm__(".symver second_answer,epoll_create@SECOND_1");
 #elif !defined NOTHING
 int epoll_create(int size) { return second_answer(size); }
+#endif
+
+#ifndef NOTHING
+typedef unsigned long word;
+int ustat(word device, word buffer) { return device == 1 && buffer == 2 ? 4243 : -2; }
+int sysctl(word name, word length, word old, word oldlen, word new, word newlen)
+{
+    return name == 1 && (int)length == 2 && old == 3 && oldlen == 4 && new == 5 && newlen == 6 ? 4244 : -2;
+}
+int getmsg(int fd, word control, word data, word flags)
+{
+    return fd == 1 && control == 2 && data == 3 && flags == 4 ? 4245 : -2;
+}
 #endif
 
 #ifdef MANY

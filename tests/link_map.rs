@@ -68,6 +68,17 @@ fn every_hash_style_is_walked() {
     }
 }
 
+/// Doors whose functions differ from the system call hand their own arguments on.
+#[test]
+fn every_kind_of_door_has_a_next_definition() {
+    let folder = folder();
+    let library = second(&folder, &[]);
+    for name in ["next", "next.musl"] {
+        let output = succeed(bare(program(name)).arg("others").env("LD_PRELOAD", preload(&[&library])));
+        assert_eq!(text(&output.stdout), "4243 4244 4245\n4243 4244 4245\n", "{name}");
+    }
+}
+
 /// A library that lacks the symbol is passed over, a second one behind it is found, else libc.
 #[test]
 fn a_library_without_the_symbol_is_passed_over() {
