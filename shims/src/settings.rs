@@ -15,7 +15,7 @@ const KEPT: usize = 512;
 /// Longest name of a setting that is kept, with its equals sign: exec looks at no more of a variable.
 pub const KEPT_NAME: usize = 24;
 
-/// Longest path of a log file, bytes.
+/// Longest path of a log file, bytes with its NUL; a longer one is not understood.
 const LOG_PATH: usize = 256;
 
 /// Bytes of the configuration file that are read.
@@ -198,11 +198,10 @@ impl Settings {
                 Some((fd, b"")) if fd <= i32::MAX as u64 => self.log_to = LogTo::Fd(fd as i32),
                 _ => return false,
             }
-        } else if value.starts_with(b"/") {
+        } else if value.starts_with(b"/") && value.len() < LOG_PATH {
             self.log_path.truncate(0);
             self.log_path.push(value);
             self.log_to = LogTo::Path;
-            return !self.log_path.is_cut();
         } else {
             return false;
         }
