@@ -178,6 +178,27 @@ fn results_reach_stack_that_was_never_touched() {
     }
 }
 
+/// With one descriptor left a bad pointer is still EFAULT, and what needs one descriptor works.
+#[test]
+fn bad_pointers_are_efault_with_one_descriptor_left() {
+    let mut command = common::bare("prlimit");
+    command.args(["--nofile=4:", "env"]).arg(format!("LD_PRELOAD={}", common::shim().display()));
+    command.arg(format!("EVERCALL_FORCE={RULES}")).arg(common::program("ask"));
+    let questions = [
+        "sysfs 2 0 bad",
+        "sysfs 2 0 ro:9",
+        "sysfs 1 bad",
+        "sysfs 1 cutstr:proc",
+        "sysfs 2 0 buf:9",
+        "sysfs 3",
+    ];
+    let lines: Vec<String> =
+        questions.iter().flat_map(|q| [format!("inline {q}"), format!("syscall {q}")]).collect();
+    for (pair, question) in answers(&mut command, &lines).chunks(2).zip(questions) {
+        assert_eq!(pair[0], pair[1], "{question}");
+    }
+}
+
 /// What must hold of every mount situation: asked in a private mount namespace after `script`, each
 /// device, given as `dev:PATH` or as the `$NAME` of a shell variable, is answered as by the kernel.
 fn same_in_mount_namespace(script: &str, devices: &[&str]) -> Vec<[String; 2]> {
