@@ -45,7 +45,7 @@ static int execute(void)
 {
     char *argv[] = {WORDS};
     pid_t child;
-    int fd = open(path, strstr(how, "path-fd") ? O_PATH : O_RDONLY);
+    int fd = open(path, strstr(how, "path-fd") ? O_PATH : O_RDONLY | O_NONBLOCK);
     if (strstr(how, "fexecve") && fd < 0) {
         printf("open %d\n", errno);
         return 0;

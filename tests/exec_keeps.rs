@@ -48,7 +48,7 @@ fn an_empty_environment_gets_back_what_it_lost() {
     let settings = [("EVERCALL_FORCE", "ustat"), ("EVERCALL_KEEP", "on"), ("EVERCALL", "on")];
     let environment = Environment::of(&[]);
     let mut command =
-        exec(under_shim(program("exec_by")), "", "execve", environment.word(), &program("show_exec.static"));
+        exec(under_shim(program("exec_by")), "", "execve", environment.word(), program("show_exec.static"));
     let mut got = got(command.envs(settings));
     assert_eq!(got.remove(0), preload());
     got.sort();
@@ -108,14 +108,14 @@ fn a_foreign_preload_is_kept_with_ours_behind() {
                 "",
                 how,
                 environment.word(),
-                &program("show_exec.static"),
+                program("show_exec.static"),
             );
             assert_eq!(got(&mut command), ["A=1", &format!("{given}:{ours}"), "B=2"], "{how}");
         }
     }
     let environment = Environment::of(&["LD_PRELOAD="]);
     let mut command =
-        exec(under_shim(program("exec_by")), "", "execve", environment.word(), &program("show_exec.static"));
+        exec(under_shim(program("exec_by")), "", "execve", environment.word(), program("show_exec.static"));
     assert_eq!(got(&mut command), [preload()], "an empty list has nobody to stand behind");
 }
 
@@ -145,7 +145,7 @@ fn switched_off_adds_nothing() {
                 "",
                 how,
                 environment.word(),
-                &program("show_exec.static"),
+                program("show_exec.static"),
             );
             assert_eq!(got(&mut command), ["A=1", off], "{how}");
         }
@@ -184,7 +184,7 @@ fn thousands_of_variables_are_kept() {
 #[test]
 fn an_environment_at_the_end_of_memory_is_read_to_its_end() {
     for how in ALL {
-        let mut command = exec(under_shim(program("exec_by")), "", how, "edge", &program("show_exec.static"));
+        let mut command = exec(under_shim(program("exec_by")), "", how, "edge", program("show_exec.static"));
         assert_eq!(got(&mut command), ["A=123", "", &preload()], "{how}");
     }
 }

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use super::common::{program, shim};
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -41,6 +43,8 @@ impl Environment {
             file.write_all(string.as_bytes()).unwrap();
             file.write_all(b"\0").unwrap();
         }
+        // For programs that run as another user too.
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
         let word = format!("file:{}", file.path().display());
         Environment(file, word)
     }
