@@ -12,9 +12,6 @@
 enum { NR_sysctl = 156, NR_ustat = 136, NR_sysfs = 139, NR_query_module = 178, NR_get_kernel_syms = 177,
        NR_uselib = 134, NR_epoll_create = 213, NR_getpmsg = 181, NR_putpmsg = 182 };
 
-/* Calls that translate() makes, each of them logged under EVERCALL_FORCE=all. */
-enum { TRANSLATIONS = 12 };
-
 extern int stime(const long *) __attribute__((weak));
 
 /* 76 bytes, none of them plain: what makes a log line longest. */
@@ -25,7 +22,7 @@ extern int stime(const long *) __attribute__((weak));
 /* Whether a call failed with this errno. */
 static inline int fails(long result, int error) { return result == -1 && errno == error; }
 
-/* Makes the calls; a bit is set for each wrong answer. */
+/* Makes twelve calls, each of them logged under EVERCALL_FORCE=all; a bit is set for each wrong answer. */
 static inline unsigned translate(void)
 {
     unsigned wrong = 0;

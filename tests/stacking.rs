@@ -89,6 +89,11 @@ fn fakeroot() {
         skip!("no fakeroot");
     }
     let dir = tempfile::tempdir().unwrap();
+    let mut reach = bare("test");
+    reach.arg("-x").arg(shim());
+    if !as_nobody(reach, dir.path()).status().is_ok_and(|status| status.success()) {
+        skip!("an unprivileged user cannot reach {}", shim().display());
+    }
     let script = "id -u; touch f; chown 12:34 f; stat -c %u:%g f; mknod n c 1 3; stat -c %F n; rm n f";
     let shim = shim();
     // fakeroot puts its own library before an LD_PRELOAD that is there; -l and env turn the order.
