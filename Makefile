@@ -7,7 +7,7 @@ CARGO   ?= cargo
 TARGET  := x86_64-unknown-linux-gnu
 COMMAND := target/$(TARGET)/release/evercall
 
-.PHONY: build shim command programs docs demo test test-rust bench lint fmt install clean needed-%
+.PHONY: build shim command programs docs demo test test-rust test-kernels bench lint fmt install clean needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, man pages and completions
 build: shim command
@@ -44,6 +44,10 @@ test-rust:
 	$(CARGO) test --locked -p evercall -p evercall-rules
 	$(CARGO) test --locked -p evercall-shims
 
+## test-kernels: every test program on Debian's kernels, bare and under evercall, in virtual machines
+test-kernels: needed-kernels shim command programs
+	$(CARGO) test --locked -p evercall --test kernels -- --nocapture
+
 ## bench: ratios against bare and against peers
 bench: build needed-bench
 	$(CARGO) bench --locked --bench bench
@@ -52,6 +56,7 @@ bench: build needed-bench
 lint: needed-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p evercall --test kernels -- -D warnings
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target of the Makefile needs and this machine lacks.
-# usage: install-needed.sh build|test|bench
+# usage: install-needed.sh build|test|kernels|bench
 set -eu
 
 missing=
@@ -32,13 +32,18 @@ test)
     done
     need $libs/libjemalloc.so.2 libjemalloc2
     ;;
+kernels)
+    need qemu-system-x86_64 qemu-system-x86
+    need xz xz-utils
+    need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+    ;;
 bench)
     for tool in fakeroot faketime eatmydata; do
         need $tool $tool
     done
     ;;
 *)
-    echo "install-needed.sh: build, test or bench, not \"$1\"" >&2
+    echo "install-needed.sh: build, test, kernels or bench, not \"$1\"" >&2
     exit 1
     ;;
 esac

@@ -10,7 +10,6 @@ set -eu
 
 kind=$1
 suite=$2
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 cache=${EVERCALL_ROOTS:-/var/cache/evercall}
 root=$cache/$suite-$kind
 
@@ -19,20 +18,8 @@ if [ -d "$root" ]; then
     exit 0
 fi
 
-# The archive that this machine's apt is set to; its lists must have been fetched once.
-mirror() {
-    apt-get indextargets --format '$(REPO_URI)|$(ORIGIN)|$(LABEL)' 'Created-By: Packages' |
-        sed -n 's,/*|Debian|Debian$,,p' | sed -n 1p
-}
-mirror=$(mirror)
-if [ -z "$mirror" ] && [ "$(id -u)" = 0 ]; then
-    apt-get update -q >&2
-    mirror=$(mirror)
-fi
-if [ -z "$mirror" ]; then
-    echo "apt of this machine knows no Debian mirror" >&2
-    exit 1
-fi
+. "$(dirname "$0")/debian-apt.sh"
+mirror=$(archive)
 
 mkdir -p "$cache"
 making=$(mktemp -d "$cache/.making.XXXXXX")
@@ -40,21 +27,9 @@ trap 'rm -rf "$making"' EXIT
 trap 'exit 1' HUP INT TERM
 chmod 755 "$making"
 
-# apt with a configuration of its own, so that the machine's is neither used nor changed.
-private_apt() {
-    apt-get -q \
-        -o Dir::Etc::sourcelist="$making/apt/sources.list" -o Dir::Etc::sourceparts=- \
-        -o Dir::State="$making/apt/state" -o Dir::State::status="$making/apt/status" \
-        -o Dir::Cache="$making/apt/cache" -o APT::Architecture=amd64 -o APT::Architectures=amd64 \
-        -o APT::Sandbox::User= -o Acquire::Languages=none "$@"
-}
-
 libc() {
-    mkdir -p "$making/apt/state/lists/partial" "$making/apt/cache/archives/partial"
-    : >"$making/apt/status"
-    echo "deb [signed-by=$keyring] $mirror $suite main" >"$making/apt/sources.list"
-    private_apt update
-    (cd "$making/apt" && private_apt download libc6 libc6-dev linux-libc-dev)
+    private_lists "$mirror $suite main"
+    (cd "$making/apt" && private_apt apt-get download libc6 libc6-dev linux-libc-dev)
     mkdir "$making/root" "$making/root/usr"
     # Since trixie the packages put everything under usr/, and base-files has the links.
     if [ -n "$(dpkg-deb --fsys-tarfile "$making"/apt/libc6_*.deb | tar -t ./usr/lib64 2>/dev/null)" ]; then
@@ -64,9 +39,12 @@ libc() {
     for package in "$making"/apt/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$making/root"
     done
-    # For programs that look for the loader in the root and not as the system's /.
-    loader=$(find "$making/root/lib/x86_64-linux-gnu/" -name 'ld-[l0-9]*.so*' -type f)
-    ln -s "${loader#"$making/root/"}" "$making/root/loader"
+    # An absolute link would leave the root.
+    loader=$making/root/lib64/ld-linux-x86-64.so.2
+    case $(readlink "$loader") in
+    /*) ln -sf "..$(readlink "$loader")" "$loader" ;;
+    esac
+    [ -x "$loader" ]
 }
 
 base() {

@@ -1,7 +1,7 @@
 //! A loaded ELF image, read in place: its dynamic section, and a symbol looked up in its hash tables.
 //!
 //! Hash tables differ between libcs and linkers, so nothing in them is trusted: every table must lie near
-//! its dynamic section, every walk is bounded, an empty or damaged bucket means "not here".
+//! its dynamic section, nothing is read behind its end, an empty or damaged bucket means "not here".
 
 /// Dynamic tags (elf(5)).
 const DT_HASH: usize = 4;
@@ -89,7 +89,7 @@ impl Image {
     ///
     /// glibc and uClibc relocate the addresses in the section, musl does not, and glibc leaves read-only
     /// sections alone: an address below the load address was not relocated. A load address in the upper
-    /// half is the negative shift of a prelinked image, whose addresses are always relocated.
+    /// half is the negative shift of a prelinked image. Whichever reading lies near the dynamic section wins.
     ///
     /// # Safety
     /// `dynamic` is the address of a mapped dynamic section, `base` the load address the loader tells.
@@ -97,9 +97,10 @@ impl Image {
         let address = |wanted| {
             // SAFETY: the caller's promise.
             let value = unsafe { tag(dynamic, wanted) }?;
+            let is_near = |address: &usize| address.abs_diff(dynamic) < NEAR;
             let shifted_down = base > usize::MAX / 2;
-            let address = if value < base && !shifted_down { base.wrapping_add(value) } else { value };
-            (address.abs_diff(dynamic) < NEAR).then_some(address)
+            let relocated = Some(value).filter(|&value| value >= base || shifted_down).filter(is_near);
+            relocated.or(Some(base.wrapping_add(value)).filter(is_near))
         };
         let image = Image {
             base,
@@ -113,6 +114,16 @@ impl Image {
             gnu_hash: address(DT_GNU_HASH).unwrap_or(0),
         };
         Some(image)
+    }
+
+    /// Where a table ends at the latest: at the next one above it, since tables do not overlap. Every
+    /// linker's layout has one above; damage behind the last table of a rewritten file would not be seen.
+    fn end(&self, table: usize) -> usize {
+        [self.strings, self.symbols, self.versions, self.hash, self.gnu_hash, self.dynamic]
+            .into_iter()
+            .filter(|&other| other > table)
+            .min()
+            .unwrap_or(table + NEAR)
     }
 
     /// The address of a symbol's definition; an indirect function is resolved. Where a symbol has many
@@ -156,8 +167,12 @@ impl Image {
 
     /// The symbol at an index, if it defines this name for others.
     fn definition(&self, index: usize, name: &[u8]) -> Option<Symbol> {
-        // SAFETY: `index` comes from the image's own hash table.
-        let symbol: Symbol = unsafe { read(self.symbols + index * size_of::<Symbol>()) };
+        let at = self.symbols + index * size_of::<Symbol>();
+        if at + size_of::<Symbol>() > self.end(self.symbols) {
+            return None;
+        }
+        // SAFETY: within the symbol table, as just checked.
+        let symbol: Symbol = unsafe { read(at) };
         let visibility = symbol.other & 3;
         let defined = symbol.section != 0
             && symbol.value != 0
@@ -168,7 +183,8 @@ impl Image {
     }
 
     fn is_named(&self, offset: usize, name: &[u8]) -> bool {
-        if offset + name.len() >= self.string_bytes {
+        let bytes = self.string_bytes.min(self.end(self.strings) - self.strings);
+        if offset + name.len() >= bytes {
             return false;
         }
         let at = self.strings + offset;
@@ -188,11 +204,11 @@ impl Image {
         // every index is checked against its count.
         unsafe {
             let (buckets, chains) = read::<(u32, u32)>(self.hash);
-            if buckets == 0 || chains == 0 {
-                return None;
-            }
             let bucket = |index: u32| self.hash + 8 + index as usize * 4;
             let chain = |index: u32| bucket(buckets) + index as usize * 4;
+            if chain(chains) > self.end(self.hash) {
+                return None;
+            }
             let mut index: u32 = read(bucket(hash.checked_rem(buckets)?));
             for _ in 0..CHAIN {
                 if index == 0 || index >= chains {
@@ -217,16 +233,21 @@ impl Image {
         unsafe {
             let [buckets, first, bloom_words, _shift] = read::<[u32; 4]>(self.gnu_hash);
             let bucket_table = self.gnu_hash + 16 + bloom_words as usize * 8;
-            if buckets == 0 || bucket_table.abs_diff(self.dynamic) >= NEAR {
+            let chain_table = bucket_table + buckets as usize * 4;
+            let end = self.end(self.gnu_hash);
+            if chain_table > end {
                 return None;
             }
             let mut index: u32 = read(bucket_table + hash.checked_rem(buckets)? as usize * 4);
             if index == 0 || index < first {
                 return None;
             }
-            let chain_table = bucket_table + buckets as usize * 4;
             for _ in 0..CHAIN {
-                let value: u32 = read(chain_table + (index - first) as usize * 4);
+                let at = chain_table + (index - first) as usize * 4;
+                if at + 4 > end {
+                    return None;
+                }
+                let value: u32 = read(at);
                 if value | 1 == hash | 1 {
                     if let Some(symbol) = visit(index as usize) {
                         return Some(symbol);

@@ -41,10 +41,9 @@ pub fn read(from: User, to: &mut [u8]) -> Result<()> {
     }
     let local = [to.as_mut_ptr() as usize, to.len()];
     let remote = [from.0, to.len()];
-    if transfer(libc::SYS_process_vm_readv, &local, &remote) {
-        return Ok(());
-    }
+    let Err(error) = transfer(libc::SYS_process_vm_readv, &local, &remote) else { return Ok(()) };
     through_pipe(
+        error,
         to.len(),
         |writer, at, n| sys::write_user(writer, from.at(at), n),
         |reader, at| to.get_mut(at..).map_or(Ok(0), |rest| sys::read(reader, rest)),
@@ -58,10 +57,9 @@ pub fn write(to: User, from: &[u8]) -> Result<()> {
     }
     let local = [from.as_ptr() as usize, from.len()];
     let remote = [to.0, from.len()];
-    if transfer(libc::SYS_process_vm_writev, &local, &remote) {
-        return Ok(());
-    }
+    let Err(error) = transfer(libc::SYS_process_vm_writev, &local, &remote) else { return Ok(()) };
     through_pipe(
+        error,
         from.len(),
         |writer, at, n| from.get(at..at + n).map_or(Ok(0), |part| sys::write(writer, part)),
         |reader, at| sys::read_user(reader, to.at(at), from.len() - at),
@@ -120,22 +118,25 @@ pub fn read_path(from: User, to: &mut [u8; 64]) -> Result<Option<&[u8]>> {
     Err(Errno(libc::ENAMETOOLONG))
 }
 
-/// One process_vm call on ourselves: whether it moved all bytes.
-fn transfer(number: i64, local: &[usize; 2], remote: &[usize; 2]) -> bool {
+/// One process_vm call on ourselves. EFAULT if it did not move all bytes.
+fn transfer(number: i64, local: &[usize; 2], remote: &[usize; 2]) -> Result<()> {
     let pid = sys::getpid() as usize;
     let args = [pid, local.as_ptr() as usize, 1, remote.as_ptr() as usize, 1, 0];
     // SAFETY: `local` describes a live slice of the caller's; the kernel checks `remote`.
     let answer = unsafe { syscall(number as usize, args) };
-    check(answer) == Ok(local[1])
+    if check(answer)? == local[1] { Ok(()) } else { Err(Errno(libc::EFAULT)) }
 }
 
 /// Moves bytes through a pipe, a page at most at a time, so that the kernel checks the program's side.
+/// Where there is no descriptor left for one, an EFAULT of `before` stands.
 fn through_pipe(
+    before: Errno,
     length: usize,
     mut fill: impl FnMut(i32, usize, usize) -> Result<usize>,
     mut drain: impl FnMut(i32, usize) -> Result<usize>,
 ) -> Result<()> {
-    let (reader, writer) = sys::pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)?;
+    let (reader, writer) = sys::pipe(libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .map_err(|error| if before == Errno(libc::EFAULT) { before } else { error })?;
     let mut done = 0;
     while done < length {
         let written = fill(writer.0, done, (length - done).min(4096))?;

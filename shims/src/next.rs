@@ -129,8 +129,7 @@ fn objects_behind_us() -> impl Iterator<Item = Image> {
 /// The vDSO stands in the list of glibc, but ld.so never binds to it: its functions keep the kernel's
 /// convention.
 fn is_vdso(object: &LinkMap) -> bool {
-    let vdso = VDSO.get();
-    vdso != 0 && object.dynamic.wrapping_sub(vdso) < 0x10_0000
+    dynamic_section_of(VDSO.get()) == Some(object.dynamic)
 }
 
 /// The first entry of the loader's list, by the DT_DEBUG of the executable, or by the loader's own symbol
@@ -144,9 +143,6 @@ fn first_object() -> Option<usize> {
     let first = unsafe { ((debug + 8) as *const usize).read() };
     (first != 0).then_some(first)
 }
-
-/// Bytes of an Elf64_Ehdr.
-const ELF_HEADER: usize = 64;
 
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -166,19 +162,19 @@ struct ProgramHeader {
     align: usize,
 }
 
-/// The dynamic section of an image by its program headers. Its base is told by PT_PHDR; where it has none
-/// (static-PIE), by the segment that starts with the ELF header, behind which the headers stand.
+/// The dynamic section of an image by its program headers. Its load address is told by PT_PHDR, or by the
+/// segment that holds the ELF header, whose first page also holds the program headers.
 fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
-    let mut base = None;
-    let mut dynamic = None;
+    let page = |address: usize| address & !0xfff;
+    let (mut base, mut dynamic) = (None, None);
     for index in 0..count.min(128) {
         let at = headers + index * size_of::<ProgramHeader>();
         // SAFETY: the kernel (AT_PHDR) or an ELF header told where they are and how many.
         let header = unsafe { (at as *const ProgramHeader).read_unaligned() };
         match header.kind {
             PT_PHDR => base = Some(headers.wrapping_sub(header.address)),
-            PT_LOAD if header.offset == 0 => {
-                base = base.or(Some(headers.wrapping_sub(ELF_HEADER + header.address)));
+            PT_LOAD if header.offset == 0 && base.is_none() => {
+                base = Some(page(headers).wrapping_sub(page(header.address)));
             }
             PT_DYNAMIC => dynamic = Some(header.address),
             _ => {}
@@ -187,9 +183,12 @@ fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
     Some(base?.wrapping_add(dynamic?))
 }
 
-/// The dynamic section of an image whose ELF header is mapped at its base.
-pub fn dynamic_of_file(base: usize) -> Option<usize> {
-    // SAFETY: the loader or the vDSO, whose header the kernel maps: e_phoff at 32, e_phnum at 56 (elf(5)).
+/// The dynamic section of an image by its ELF header, mapped at `base`; 0 is no image.
+pub fn dynamic_section_of(base: usize) -> Option<usize> {
+    if base == 0 {
+        return None;
+    }
+    // SAFETY: the kernel mapped the loader and the vDSO whole: e_phoff at 32, e_phnum at 56 (elf(5)).
     let (magic, offset, count) = unsafe {
         let at = base as *const u8;
         (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
@@ -215,10 +214,7 @@ fn loader_debug() -> Option<usize> {
         0 => PROGRAM_HEADERS.get() & !0xfff,
         base => base,
     };
-    if base == 0 {
-        return None;
-    }
-    let dynamic = dynamic_of_file(base)?;
+    let dynamic = dynamic_section_of(base)?;
     // SAFETY: the loader's own image, mapped for as long as the process lives.
     let image = unsafe { Image::new(base, dynamic) }?;
     if let Some(debug) = image.find(b"_r_debug") {

@@ -2,9 +2,9 @@
 //! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
 
 use crate::logging::{Format, Mode};
-use crate::start::{SECURE, strings};
+use crate::start::{secure, strings};
 use crate::state;
-use crate::sys;
+use crate::sys::{self, Fd};
 use crate::text::{Text, parse_decimal, trim};
 use core::cell::UnsafeCell;
 use evercall_rules::packed::RuleId;
@@ -15,7 +15,7 @@ const KEPT: usize = 512;
 /// Longest name of a setting that is kept, with its equals sign: exec looks at no more of a variable.
 pub const KEPT_NAME: usize = 24;
 
-/// Longest path of a log file, bytes.
+/// Longest path of a log file, bytes with its NUL; a longer one is not understood.
 const LOG_PATH: usize = 256;
 
 /// Bytes of the configuration file that are read.
@@ -101,7 +101,7 @@ fn is_on(value: &[u8]) -> bool {
 
 /// Reads everything. False: evercall is switched off.
 pub fn read(environment: usize) -> bool {
-    let secure = SECURE.get() != 0;
+    let secure = secure();
     let ours = || strings(if secure { 0 } else { environment }).map(|s| s.to_bytes());
     // The kill switch, before anything else is done.
     if ours().any(|s| s.strip_prefix(b"EVERCALL=").is_some_and(is_off)) {
@@ -140,7 +140,7 @@ fn split(string: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((string.get(..at)?, string.get(at + 1..)?))
 }
 
-fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
+fn from_file(secure: bool, set: impl FnMut(&[u8], &[u8])) {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let Ok(file) = sys::open(c"/etc/evercall.conf", flags, 0) else { return };
     let Ok(stat) = sys::fstat(file.0) else { return };
@@ -148,6 +148,12 @@ fn from_file(secure: bool, mut set: impl FnMut(&[u8], &[u8])) {
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG || (secure && !safe) {
         return;
     }
+    from_open_file(&file, set);
+}
+
+/// Not inlined: where there is no file, its buffer takes no stack.
+#[inline(never)]
+fn from_open_file(file: &Fd, mut set: impl FnMut(&[u8], &[u8])) {
     let mut buffer = [0u8; CONFIGURATION];
     let Ok(length) = sys::read(file.0, &mut buffer) else { return };
     let mut text = buffer.get(..length).unwrap_or(&[]);
@@ -214,11 +220,10 @@ impl Settings {
                 Some((fd, b"")) if fd <= i32::MAX as u64 => self.log_to = LogTo::Fd(fd as i32),
                 _ => return false,
             }
-        } else if value.starts_with(b"/") {
+        } else if value.starts_with(b"/") && value.len() < LOG_PATH {
             self.log_path.truncate(0);
             self.log_path.push(value);
             self.log_to = LogTo::Path;
-            return !self.log_path.is_cut();
         } else {
             return false;
         }

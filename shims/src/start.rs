@@ -10,6 +10,7 @@ use crate::handlers;
 use crate::logging;
 use crate::settings;
 use crate::state;
+use crate::sys;
 use crate::vsyscall;
 use core::ffi::CStr;
 use core::sync::atomic::{
@@ -44,10 +45,20 @@ pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::unknown();
 pub static LOADER_BASE: Auxiliary = Auxiliary::unknown();
 /// Where the vDSO is mapped.
 pub static VDSO: Auxiliary = Auxiliary::unknown();
-/// Whether the program runs with raised rights.
-pub static SECURE: Auxiliary = Auxiliary::unknown();
+/// AT_SECURE: 0, 1, or not told.
+static SECURE: Auxiliary = Auxiliary(AtomicUsize::new(NOT_TOLD));
 /// The path the program was executed by.
 pub static EXEC_PATH: Auxiliary = Auxiliary::unknown();
+
+const NOT_TOLD: usize = 2;
+
+/// Whether the program runs with raised rights, so that its environment is not to be trusted.
+pub fn secure() -> bool {
+    match SECURE.get() {
+        NOT_TOLD => sys::raised_rights(),
+        told => told != 0,
+    }
+}
 
 fn keep(kind: u64, value: usize) {
     let auxiliary = match kind {
@@ -142,7 +153,8 @@ fn begin(first: usize) {
     FIRST_ENVIRONMENT.store(first, Relaxed);
     if first != 0 {
         auxiliary_from_stack(first);
-    } else {
+    }
+    if SECURE.get() == NOT_TOLD {
         auxiliary_from_proc();
     }
     let environment = if first != 0 { first } else { environment() };
@@ -178,12 +190,15 @@ pub fn strings(environment: usize) -> impl Iterator<Item = &'static CStr> {
 
 fn auxiliary_from_stack(environment: usize) {
     let mut at = environment as *const usize;
-    // SAFETY: the kernel lays the environment, a NULL, then pairs ending with AT_NULL (0).
+    // SAFETY: the kernel lays the environment, a NULL, then pairs ending with AT_NULL (0). For each variable
+    // that glibc takes out in secure execution (LD_LIBRARY_PATH) there is one NULL more.
     unsafe {
         while *at != 0 {
             at = at.add(1);
         }
-        at = at.add(1);
+        while *at == 0 {
+            at = at.add(1);
+        }
         while *at != 0 {
             keep(*at as u64, *at.add(1));
             at = at.add(2);

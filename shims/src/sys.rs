@@ -147,6 +147,12 @@ pub fn pwrite(fd: c_int, bytes: &[u8], at: u64) -> Result<usize> {
     ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), at)
 }
 
+/// Whether a descriptor is a terminal: ioctl(TCGETS).
+pub fn is_terminal(fd: c_int) -> bool {
+    let mut mode: libc::termios = zeroed();
+    ask!(libc::SYS_ioctl, fd, libc::TCGETS, &raw mut mode).is_ok()
+}
+
 /// pwrite64(2) at the start of the file.
 pub fn write_at_start(fd: c_int, bytes: &[u8]) -> Result<usize> {
     ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), 0)
@@ -210,6 +216,16 @@ pub fn name_after(path: usize) {
 /// getpid(2).
 pub fn getpid() -> i32 {
     call(libc::SYS_getpid, [0; 6]) as i32
+}
+
+/// Whether an exec raised the rights, where AT_SECURE is not known: the real and effective ids differ, or
+/// the kernel made the process undumpable, as it does for file capabilities too.
+pub fn raised_rights() -> bool {
+    let ask = |number| call(number, [0; 6]);
+    let dumpable = call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE as usize, 0, 0, 0, 0, 0]);
+    ask(libc::SYS_getuid) != ask(libc::SYS_geteuid)
+        || ask(libc::SYS_getgid) != ask(libc::SYS_getegid)
+        || dumpable != 1
 }
 
 /// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.

@@ -7,10 +7,7 @@ use crate::start::VDSO;
 /// The address of a function of the vDSO (vdso(7)), by its name. None where there is no vDSO.
 pub fn find(name: &[u8]) -> Option<usize> {
     let base = VDSO.get();
-    if base == 0 {
-        return None;
-    }
-    let dynamic = next::dynamic_of_file(base)?;
+    let dynamic = next::dynamic_section_of(base)?;
     // SAFETY: the kernel maps the vDSO for as long as the process lives.
     unsafe { Image::new(base, dynamic) }?.find(name)
 }

@@ -24,7 +24,7 @@ fn index_of(name: User) -> Result<usize> {
     let mut buffer = [0u8; 64];
     let name = memory::read_path(name, &mut buffer)?;
     let mut index = 0;
-    let mut types = Lines::open(c"/proc/filesystems")?;
+    let mut types = list()?;
     while let Some(line) = types.next()? {
         if Some(type_name(line)) == name {
             return Ok(index);
@@ -36,7 +36,7 @@ fn index_of(name: User) -> Result<usize> {
 
 fn name_of(index: u32, buffer: User) -> Result<usize> {
     let mut left = index;
-    let mut types = Lines::open(c"/proc/filesystems")?;
+    let mut types = list()?;
     while let Some(line) = types.next()? {
         if left == 0 {
             let mut name = Text::<64>::new();
@@ -50,11 +50,16 @@ fn name_of(index: u32, buffer: User) -> Result<usize> {
 
 fn count() -> Result<usize> {
     let mut count = 0;
-    let mut types = Lines::open(c"/proc/filesystems")?;
+    let mut types = list()?;
     while types.next()?.is_some() {
         count += 1;
     }
     Ok(count)
+}
+
+/// The kernel's list; ENOSYS where /proc is not mounted, as from a kernel without the call.
+fn list() -> Result<Lines> {
+    Lines::open(c"/proc/filesystems").map_err(|_| Errno(libc::ENOSYS))
 }
 
 /// `nodev\tproc` and `\text4`: the name stands behind the tab.

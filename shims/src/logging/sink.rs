@@ -133,6 +133,7 @@ fn write_line(line: &[u8]) -> Result<usize> {
         },
         libc::S_IFREG if own(libc::SIGXFSZ) => Err(Errno(libc::EFBIG)),
         libc::S_IFREG => sys::write(fd, line),
+        libc::S_IFCHR if sys::is_terminal(fd) => write_to_terminal(fd, line),
         _ => write_if_room(fd, line),
     };
     let signal = match written {
@@ -148,6 +149,17 @@ fn write_line(line: &[u8]) -> Result<usize> {
 
 fn write_if_room(fd: i32, line: &[u8]) -> Result<usize> {
     if sys::writable(fd) { sys::write(fd, line) } else { Err(Errno(libc::EAGAIN)) }
+}
+
+/// A terminal with room for a part of the line would wait for more: opened once more, it does not.
+fn write_to_terminal(fd: i32, line: &[u8]) -> Result<usize> {
+    let mut path = Text::<40>::new();
+    path.push(b"/proc/self/fd/").signed(i64::from(fd));
+    match sys::open(path.c_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0) {
+        Ok(own) => sys::write(own.0, line),
+        // Another user's terminal, or no /proc.
+        Err(_) => write_if_room(fd, line),
+    }
 }
 
 /// The log's end: takes records of the `log` crate.
