@@ -7,6 +7,7 @@ use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
 use crate::next::{Function, Next};
+use crate::state;
 use crate::sys::User;
 use core::mem::transmute;
 use evercall_rules::packed::RuleId;
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
             native(number, args)
         }
         _ => match RuleId::of_number(number) {
-            Some(rule) => dispatch(rule, args, || native(number, args)),
+            Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
             None => native(number, args),
         },
     };
