@@ -8,7 +8,7 @@
  * signals:N          ustat in a SIGALRM handler, N times at a high rate, and in the program it interrupts
  * close:FD, closefrom:FD, open:PATH (lowest free), over:PATH (opened, then dup2 over 2), tty-stop:FD
  * fill:FD            writes to a pipe until it is full; drain:FD reads it empty
- * unlink:PATH
+ * unlink:PATH; anew: closefrom:3 and ustat in one step
  * limit:BYTES        RLIMIT_FSIZE, as a soft limit
  * handle:SIG, block:SIG, unblock:SIG, ignore:SIG, kill:SIG (the process), raise:SIG (the thread); SIG is a number
  * signal-state       prints what the kernel says is pending, blocked, ignored, caught, and how often handled
@@ -209,6 +209,7 @@ static void step(const char *word)
     else if (IS("over")) over(value);
     else if (IS("tty-stop")) check(word, !tcflow(number, TCOOFF));
     else if (IS("fill")) fill(number);
+    else if (IS("anew")) { check(word, !close_range(3, ~0u, 0)); ustat_device(root_device); }
     else if (IS("unlink")) check(word, !unlink(value));
     else if (IS("drain")) drain(number);
     else if (IS("limit")) { struct rlimit limit = {number, RLIM_INFINITY}; check(word, !setrlimit(RLIMIT_FSIZE, &limit)); }

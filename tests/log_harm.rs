@@ -98,16 +98,24 @@ fn a_log_file_is_opened_again_after_closefrom() {
     }
 }
 
-/// A vfork child that closes everything, again and again, leaves its parent no more descriptors.
+/// A vfork child that closes everything and logs, again and again, leaves its parent no more descriptors: the
+/// child has its own, but shares its parent's memory. The program's own 1000 is where the log's would be.
 #[test]
 fn reopening_in_vfork_children_leaks_no_descriptor() {
     let folder = tempfile::tempdir().unwrap();
-    let words = format!("ustat fds {} fds", "vfork closefrom:3 vfork ustat ".repeat(50));
-    let output = succeed(steps(true, &words).env("EVERCALL_LOG_TO", folder.path().join("log")));
-    let stdout = text(&output.stdout);
-    let counts: Vec<&str> = stdout.lines().collect();
-    assert_eq!(counts.len(), 2);
-    assert_eq!(counts[0], counts[1]);
+    let log = folder.path().join("log");
+    let words = format!("ustat fds {}ustat fds", "vfork anew ustat ".repeat(50));
+    for own in ["", "exec 1000</dev/null; "] {
+        let mut shell = bare("bash");
+        shell.args(["-c", &format!("{own}exec env LD_PRELOAD=\"$0\" \"$1\" $2")]);
+        shell.arg(common::shim()).arg(program("steps")).arg(&words);
+        logged(&mut shell);
+        let stdout = text(&succeed(shell.env("EVERCALL_LOG_TO", &log)).stdout);
+        let counts: Vec<&str> = stdout.lines().collect();
+        assert_eq!((counts.len(), counts[0]), (2, counts[1]), "{own}");
+        assert_eq!(all_text(&fs::read(&log).unwrap()).len(), 102);
+        fs::remove_file(&log).unwrap();
+    }
 }
 
 /// A disk that fills up: the program goes on, what was dropped is told when there is room, and at most one

@@ -3,9 +3,9 @@
 mod common;
 
 use evercall_rules::table::{DOORS, RULES};
+use object::Endianness;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, Sym};
-use object::Endianness;
 use std::collections::BTreeSet;
 
 type Header = FileHeader64<Endianness>;

@@ -55,9 +55,14 @@ impl<'a> Call<'a> {
 }
 
 /// Carries a call out in the kernel's convention (-errno): by the host, asked through `native` (the
-/// door's next definition), or by the rule's handler.
-pub fn dispatch(rule: RuleId, args: [usize; 6], mut native: impl FnMut() -> isize) -> isize {
-    if !start::ready() || state::handed_on(rule.slot()) {
+/// door's next definition), or by the rule's handler. `doors`: where it is kept that the host answers.
+pub fn dispatch(
+    rule: RuleId,
+    args: [usize; 6],
+    doors: &state::Bitmap,
+    mut native: impl FnMut() -> isize,
+) -> isize {
+    if !start::ready() || state::handed_on(doors, rule.slot()) {
         return native();
     }
     if !state::acts(rule) {
@@ -67,7 +72,7 @@ pub fn dispatch(rule: RuleId, args: [usize; 6], mut native: impl FnMut() -> isiz
                 match probe::verdict(rule, args, answer) {
                     probe::Verdict::Answers => {
                         // A libc's stub may say ENOSYS for a call that the kernel does answer.
-                        state::hand_on(rule.slot());
+                        state::hand_on(doors, rule.slot());
                         return answer;
                     }
                     probe::Verdict::KernelAnswers(answer) => return answer,

@@ -56,7 +56,7 @@ struct Found {
 /// Calls `exec` with this environment, or with a copy that has back what it lost. `exec` returns only
 /// where it failed, or where it made a new process (posix_spawn).
 pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) -> isize {
-    if !start::ready() || state::handed_on(RuleId::Exec.slot()) {
+    if !start::ready() || state::handed_on(&state::HANDED_ON, RuleId::Exec.slot()) {
         return exec(envp);
     }
     let settings = settings::get();

@@ -1,4 +1,4 @@
-//! What is known of the host, in two atomic bitmaps by slot (a slot is a system call number, or the
+//! What is known of the host, in atomic bitmaps by slot (a slot is a system call number, or the
 //! pseudo-number of an interface that only a libc has). Filled lazily, so that nothing is probed at start.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,8 +7,12 @@ use evercall_rules::packed::{self, RuleId, SLOT_WORDS};
 /// A bit for each slot.
 pub type Bitmap = [AtomicU64; SLOT_WORDS];
 
-/// Slots whose doors go straight on: no rule claims them, or the host answers the call.
+/// Numbers that `syscall()` hands straight on: no rule claims them, or the host answers the call.
 pub static HANDED_ON: Bitmap = filled(packed::HANDED_ON);
+
+/// Slots whose libc symbols go straight on. Apart from the numbers, since a libc may answer by another call:
+/// musl's `epoll_create` is epoll_create1, and says nothing of the old number.
+pub static SYMBOLS_HANDED_ON: Bitmap = filled(packed::HANDED_ON);
 
 /// Slots whose rule acts without asking the host again: it has no such call, or the rule is forced.
 static ACTS: Bitmap = filled([0; SLOT_WORDS]);
@@ -33,15 +37,15 @@ fn set(map: &Bitmap, slot: usize) {
     }
 }
 
-/// Whether a slot's doors go straight on.
+/// Whether these doors of a slot go straight on.
 #[inline(always)]
-pub fn handed_on(slot: usize) -> bool {
-    is_set(&HANDED_ON, slot)
+pub fn handed_on(doors: &Bitmap, slot: usize) -> bool {
+    is_set(doors, slot)
 }
 
-/// The host answers this call: its doors go straight on from now.
-pub fn hand_on(slot: usize) {
-    set(&HANDED_ON, slot);
+/// The host answers the call of these doors: they go straight on from now.
+pub fn hand_on(doors: &Bitmap, slot: usize) {
+    set(doors, slot);
 }
 
 /// Brings the calls of a number to the slow side of `syscall()`.
@@ -53,7 +57,7 @@ pub fn watch(number: usize) {
 
 /// Every door goes straight on: evercall is switched off.
 pub fn hand_all_on() {
-    for word in &HANDED_ON {
+    for word in HANDED_ON.iter().chain(&SYMBOLS_HANDED_ON) {
         word.store(u64::MAX, Relaxed);
     }
 }

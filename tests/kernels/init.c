@@ -2,7 +2,8 @@
  * what the kernel itself says and which old interfaces it answers, makes the runs of the file /runs, and
  * resets the machine. Prints one record a line: "@evercall " and a JSON object; the last one counts the runs.
  *
- * /runs: one run a line, its words apart by tabs: bare, preload, force (with EVERCALL_FORCE=all), or run (by
+ * /runs: one run a line, its words apart by tabs: bare, preload, force (with EVERCALL_FORCE=all), vsyscall
+ * (with EVERCALL_VSYSCALL=on), or run (by
  * the command, which preloads itself), then the program and its arguments.
  * Bytes of output outside printable ASCII are written as \u00XX. */
 #define _GNU_SOURCE
@@ -32,8 +33,10 @@ static char *by_command[] = {"PATH=/bin", "HOME=/", "LC_ALL=C", SETTINGS, 0};
 static char *preloaded[] = {"PATH=/bin", "HOME=/", "LC_ALL=C", SETTINGS, "LD_PRELOAD=/evercall/libevercall.so", 0};
 static char *forced[] = {"PATH=/bin", "HOME=/", "LC_ALL=C", SETTINGS, "LD_PRELOAD=/evercall/libevercall.so",
                          "EVERCALL_FORCE=all", 0};
+static char *vsyscall[] = {"PATH=/bin", "HOME=/", "LC_ALL=C", SETTINGS, "LD_PRELOAD=/evercall/libevercall.so",
+                           "EVERCALL_VSYSCALL=on", 0};
 static const struct { const char *name; char **environment; } modes[] = {
-    {"bare", bare}, {"preload", preloaded}, {"force", forced}, {"run", by_command}};
+    {"bare", bare}, {"preload", preloaded}, {"force", forced}, {"vsyscall", vsyscall}, {"run", by_command}};
 
 /* The record being written: it goes out in one write, so that nothing comes between. */
 static char record[8 * LONGEST * 3];

@@ -9,7 +9,7 @@ pub struct Case {
     pub file: String,
     /// Its arguments.
     pub arguments: Vec<String>,
-    /// How evercall gets into it: `preload`, `force` or `run`.
+    /// How evercall gets into it: `preload`, `force`, `vsyscall` or `run`.
     pub by: String,
     /// What it must do bare: `right`, `wrong`, `any`, or the name of a signal.
     pub bare: String,
@@ -60,8 +60,8 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
         let mut words = program.split_whitespace().map(str::to_owned);
         let name = words.next().ok_or_else(|| fault("no program"))?;
         let arguments: Vec<String> = words.collect();
-        if !["preload", "force", "run"].contains(&by) {
-            return Err(fault("by is preload, force or run"));
+        if !["preload", "force", "vsyscall", "run"].contains(&by) {
+            return Err(fault("by is preload, force, vsyscall or run"));
         }
         if !(["right", "wrong", "any"].contains(&bare) || bare.starts_with("SIG")) {
             return Err(fault("bare is right, wrong, any, or a signal"));

@@ -4,6 +4,7 @@ use super::{as_kernel, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
+use crate::state;
 use evercall_rules::packed::RuleId;
 
 /// A door whose next definition takes `own`, and whose system call takes `args`.
@@ -14,7 +15,7 @@ fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6
         Some(function) => unsafe { as_kernel(function, own) },
         None => raw(rule, args),
     };
-    finish(dispatch(rule, args, native), errno_before)
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
 }
 
 macro_rules! sysctl_door {

@@ -19,7 +19,7 @@ macro_rules! doors {
                 a: usize, b: usize, c: usize, d: usize, e: usize, f: usize,
             ) -> isize {
                 static NEXT: Next = Next::unknown();
-                if state::handed_on(RuleId::$rule.slot()) {
+                if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::$rule.slot()) {
                     if let Some(next) = NEXT.known() {
                         // SAFETY: the caller's own call, to whom it would have gone without us.
                         return unsafe { next(a, b, c, d, e, f) };
@@ -42,5 +42,5 @@ fn slow(rule: RuleId, next: &Next, name: &[u8], args: [usize; 6]) -> isize {
         Some(function) => unsafe { as_kernel(function, args) },
         None => raw(rule, args),
     };
-    finish(dispatch(rule, args, native), errno_before)
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
 }

@@ -9,6 +9,7 @@ use crate::errno;
 use crate::next::{Function, Next};
 use crate::signals;
 use crate::start;
+use crate::state;
 use crate::sys::User;
 use core::mem::transmute;
 use evercall_rules::packed::RuleId;
@@ -36,7 +37,7 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
             native(number, args)
         }
         _ => match RuleId::of_number(number) {
-            Some(rule) => dispatch(rule, args, || native(number, args)),
+            Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
             None => signal_call(number, args),
         },
     };

@@ -51,6 +51,11 @@ pub fn count(rule: RuleId) -> bool {
     add(&page.ever) == Some(0)
 }
 
+/// Whether this is a vfork child, which shares its parent's page.
+pub fn in_vfork_child() -> bool {
+    page().map_or(0, |page| page.owner.load(Relaxed)) != sys::getpid()
+}
+
 /// Counts a line that could not be written.
 pub fn dropped() {
     if let Some(page) = page() {

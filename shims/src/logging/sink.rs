@@ -84,11 +84,11 @@ fn open_path() -> Result<i32> {
     }
 }
 
-/// The descriptor, if it is still ours, and what kind of file it is.
-fn descriptor() -> Option<(i32, u32)> {
+/// The descriptor, if it is still ours, and what kind of file it is; with it, one to be closed afterwards.
+fn descriptor() -> Option<(i32, u32, Option<Fd>)> {
     let fd = FD.load(Acquire);
     if let Some(kind) = still_ours(fd) {
-        return Some((fd, kind));
+        return Some((fd, kind, None));
     }
     if settings::get().log_to != LogTo::Path {
         return None;
@@ -96,14 +96,19 @@ fn descriptor() -> Option<(i32, u32)> {
     // A program that closes all descriptors closed ours too: open the file again.
     let fresh = open_path().ok()?;
     let stat = sys::fstat(fresh).ok()?;
+    let kind = stat.st_mode & libc::S_IFMT;
+    if counters::in_vfork_child() {
+        // The parent's memory, but not its descriptors: the number would mean nothing there.
+        return Some((fresh, kind, Some(Fd(fresh))));
+    }
     DEVICE.store(stat.st_dev, Relaxed);
     INODE.store(stat.st_ino, Relaxed);
     if FD.compare_exchange(fd, fresh, Release, Relaxed).is_err() {
         drop(Fd(fresh));
         let fd = FD.load(Acquire);
-        return Some((fd, still_ours(fd)?));
+        return Some((fd, still_ours(fd)?, None));
     }
-    Some((fresh, stat.st_mode & libc::S_IFMT))
+    Some((fresh, kind, None))
 }
 
 fn still_ours(fd: i32) -> Option<u32> {
@@ -117,7 +122,7 @@ fn still_ours(fd: i32) -> Option<u32> {
 
 /// Writes one line, whole or in part, or drops it.
 fn write_line(line: &[u8]) -> Result<usize> {
-    let Some((fd, kind)) = descriptor() else { return Err(Errno(libc::EBADF)) };
+    let Some((fd, kind, _own)) = descriptor() else { return Err(Errno(libc::EBADF)) };
     // SIGTTOU is blocked so that a background process is not stopped by its log (termios(3), TOSTOP).
     let guard =
         Blocked::add(signal_bit(libc::SIGPIPE) | signal_bit(libc::SIGXFSZ) | signal_bit(libc::SIGTTOU));
