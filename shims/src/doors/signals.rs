@@ -56,7 +56,7 @@ macro_rules! signal_doors {
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $symbol(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
                 static NEXT: Next = Next::unknown();
-                if state::handed_on(RuleId::Signals.slot()) {
+                if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot()) {
                     if let Some(next) = NEXT.known() {
                         // SAFETY: the caller's own call, to whom it would have gone without us.
                         return unsafe { next(a, b, c, d, e, f) };

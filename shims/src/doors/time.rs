@@ -12,7 +12,7 @@ use evercall_rules::packed::RuleId;
 
 /// Where a name leads to, looked up.
 fn lookup(name: &[u8], vdso_name: &[u8], raw: Function) -> usize {
-    if state::handed_on(RuleId::Vsyscall.slot()) {
+    if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Vsyscall.slot()) {
         // Switched off: as if we were not there.
         return next::find(name).unwrap_or(raw as usize);
     }
@@ -65,7 +65,7 @@ pub extern "C" fn sched_getcpu() -> isize {
     static NEXT: Next = Next::unknown();
     let preload = if start::ready() {
         NEXT.find_by(|| {
-            if state::handed_on(RuleId::Vsyscall.slot()) {
+            if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Vsyscall.slot()) {
                 next::find(b"sched_getcpu")
             } else {
                 next::find_preload(b"sched_getcpu")

@@ -100,7 +100,7 @@ pub fn take_over() -> bool {
 pub fn give_back() {
     ARMED.store(false, Release);
     for number in CALLS {
-        state::hand_on(number as usize);
+        state::hand_on(&state::HANDED_ON, number as usize);
     }
     let mask = sys::signal_mask();
     let _ = action::set_real(&current());

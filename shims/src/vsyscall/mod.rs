@@ -84,14 +84,14 @@ pub fn at_start() {
     if wanted {
         arm();
     } else {
-        state::hand_on(RuleId::Signals.slot());
+        state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
 }
 
 /// Installs the handler, and takes it back where one guarded call shows that the host answers.
 pub fn arm() {
     if !signals::take_over() {
-        state::hand_on(RuleId::Signals.slot());
+        state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
         return;
     }
     let before = ANSWERED.load(Relaxed);
@@ -100,7 +100,7 @@ pub fn arm() {
     callers::forget();
     if host_answers && settings::get().vsyscall != Vsyscall::On {
         signals::give_back();
-        state::hand_on(RuleId::Signals.slot());
+        state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
 }
 
