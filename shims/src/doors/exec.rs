@@ -18,12 +18,7 @@ pub fn with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usiz
 }
 
 /// The same for a function that makes a new process, after which this one goes on.
-fn spawn_with_kept(
-    file: File,
-    args: [usize; 6],
-    index: usize,
-    exec: impl Fn([usize; 6]) -> isize,
-) -> isize {
+fn spawn_with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usize; 6]) -> isize) -> isize {
     let envp = args.get(index).copied().unwrap_or(0);
     environment::with_kept(file, User(envp), |envp| {
         let mut args = args;
@@ -120,10 +115,7 @@ pub extern "C" fn execvp(file: usize, argv: usize) -> isize {
 pub extern "C" fn execvpe(file: usize, argv: usize, envp: usize) -> isize {
     let errno_before = errno::get();
     let args = [file, argv, envp, 0, 0, 0];
-    finish(
-        with_kept(searched_for(file), args, 2, |args| call(&EXECVPE, b"execvpe", args)),
-        errno_before,
-    )
+    finish(with_kept(searched_for(file), args, 2, |args| call(&EXECVPE, b"execvpe", args)), errno_before)
 }
 
 /// libc's `fexecve(3)`.
@@ -167,9 +159,12 @@ macro_rules! spawn_door {
             envp: usize,
         ) -> isize {
             static NEXT: Next = Next::unknown();
+            let errno_before = errno::get();
             let own = [child, path, actions, attributes, argv, envp];
             let file = if $searched { searched_for(path) } else { File::at(User(path)) };
             spawn_with_kept(file, own, 5, |[a, b, c, d, e, f]| {
+                // A first try with an environment that was too large has set it: the child shares it.
+                errno::set(errno_before);
                 match NEXT.find(stringify!($symbol).as_bytes()) {
                     // SAFETY: the caller's own call, to whom it would have gone without us.
                     Some(function) => unsafe { function(a, b, c, d, e, f) },
