@@ -159,6 +159,33 @@ fn a_bad_environment_is_the_kernels_to_refuse() {
     }
 }
 
+/// The largest environment that the kernel takes is taken; where ours has no room, it is left out.
+#[test]
+fn the_largest_environment_is_still_taken() {
+    let target = program("show_exec.static");
+    let of = |length: usize| {
+        let strings = vec!["A".repeat(100_000); length / 100_000];
+        let mut strings: Vec<&str> = strings.iter().map(String::as_str).collect();
+        let last = "B".repeat(length % 100_000);
+        strings.push(&last);
+        Environment::of(&strings)
+    };
+    let run = |command, how: &str, length| ending(exec(command, "", how, of(length).word(), &target));
+    let fits = |length| !run(bare(program("exec_by")), "execve", length).1.contains("execve fails 7");
+    let (mut good, mut bad) = (100_000, 6_000_000);
+    assert!(fits(good) && !fits(bad));
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        *(if fits(middle) { &mut good } else { &mut bad }) = middle;
+    }
+    for how in ALL {
+        for length in [good - 200, good - 20, good, bad, bad + 200] {
+            let expected = run(bare(program("exec_by")), how, length);
+            assert!(run(under_shim(program("exec_by")), how, length) == expected, "{how} {length} of {good}");
+        }
+    }
+}
+
 /// A 32-bit program is left as it is: nothing is added, and no ld.so complains on standard error.
 #[test]
 fn a_32_bit_program_is_left_as_it_is() {

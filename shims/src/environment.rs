@@ -101,7 +101,11 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
         }
         exec(User(block.as_ptr() as usize))
     });
-    done.unwrap_or_else(|| exec(envp))
+    match done {
+        // Where the program's own environment just fits, ours does not (a spawn function gives E2BIG itself).
+        Some(result) if result.unsigned_abs() != libc::E2BIG as usize => result,
+        _ => exec(envp),
+    }
 }
 
 /// Looks an environment through. NULL is an empty one, as execve(2) takes it. EFAULT for a bad address.

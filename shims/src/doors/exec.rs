@@ -160,9 +160,12 @@ macro_rules! spawn_door {
             envp: usize,
         ) -> isize {
             static NEXT: Next = Next::unknown();
+            let errno_before = errno::get();
             let own = [child, path, actions, attributes, argv, envp];
             let file = if $searched { searched_for(path) } else { File::at(User(path)) };
             spawn_with_kept(file, own, 5, |[a, b, c, d, e, f]| {
+                // A first try with an environment that was too large has set it: the child shares it.
+                errno::set(errno_before);
                 match NEXT.find(stringify!($symbol).as_bytes()) {
                     // SAFETY: the caller's own call, to whom it would have gone without us.
                     Some(function) => unsafe { function(a, b, c, d, e, f) },
