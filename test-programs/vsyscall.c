@@ -317,6 +317,21 @@ static void waits(void)
     CHECK(sigprocmask(SIG_BLOCK, NULL, &now) == 0 && sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGSEGV) == 0);
 }
 
+/* After its first fault a call site reaches the vDSO: by one byte of its code, or by the pointer it goes
+ * through. A site of another form stays as it was, and is answered each time. */
+static void patched(void)
+{
+    static const unsigned char was[] = {0x00, 0x04, 0x60, 0xff}, is[] = {0x00, 0x04, 0x60, 0x7f};
+    const unsigned char *code = (const unsigned char *)(uintptr_t)page_time;
+    CHECK(memmem(code, 64, was, 4) != NULL);
+    three_calls();
+    CHECK(memmem(code, 64, was, 4) == NULL && memmem(code, 64, is, 4) != NULL);
+    CHECK((uintptr_t)page_getcpu_pointer == 0x7f600800);
+    three_calls();
+    registers();
+    CHECK(memmem((void *)(uintptr_t)registers, 512, was, 4) != NULL);
+}
+
 /* sigset and its family, as SVID has them. */
 static void svid(void)
 {
@@ -387,7 +402,7 @@ static void exec_state(void)
 static const struct { const char *name; void (*run)(void); } modes[] = {
     {"plain", plain}, {"registers", registers}, {"in_handler", in_handler}, {"own_handler", own_handler},
     {"context", context}, {"flags", flags}, {"blocked", blocked}, {"pending", pending}, {"altstack", altstack},
-    {"vfork", in_vfork}, {"jit", jit}, {"threads", threads}, {"waits", waits}, {"svid", svid},
+    {"vfork", in_vfork}, {"jit", jit}, {"threads", threads}, {"waits", waits}, {"patched", patched}, {"svid", svid},
     {"bad_pointer", bad_pointer}, {"null_pointer", null_pointer}, {"blocked_fault", blocked_fault},
     {"exec_state", exec_state},
 };

@@ -69,7 +69,7 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
         for libc in libcs.split_whitespace() {
             let file = match libc {
                 "dynamic" => name.clone(),
-                "musl" | "static" | "i386" | "diet" => format!("{name}.{libc}"),
+                "musl" | "static" | "static-pie" | "i386" | "diet" => format!("{name}.{libc}"),
                 _ => return Err(fault("an unknown libc")),
             };
             let (by, bare) = (by.to_owned(), bare.to_owned());

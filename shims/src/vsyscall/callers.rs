@@ -28,14 +28,6 @@ pub fn count(caller: usize) -> bool {
     false
 }
 
-/// Forgets what was counted: our own guarded call at start.
-pub fn forget() {
-    for (address, answers) in ADDRESSES.iter().zip(&ANSWERS) {
-        answers.store(0, Relaxed);
-        address.store(0, Relaxed);
-    }
-}
-
 /// The callers that got answers, and how many.
 pub fn all() -> impl Iterator<Item = (usize, u32)> {
     let both = ADDRESSES.iter().zip(&ANSWERS);

@@ -16,7 +16,7 @@ use crate::start;
 use crate::state;
 use crate::sys::{self, User};
 use crate::text::Text;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use evercall_rules::packed::RuleId;
 
 /// Where the page is (VSYSCALL_ADDR).
@@ -70,8 +70,11 @@ impl Entry {
     }
 }
 
-/// Jumps to the page that were answered.
-static ANSWERED: AtomicU32 = AtomicU32::new(0);
+/// While our own guarded call is made: whether the handler had to answer it.
+static GUARDED: AtomicU8 = AtomicU8::new(NO);
+const NO: u8 = 0;
+const ASKED: u8 = 1;
+const ANSWERED: u8 = 2;
 
 /// Arms the handler where the loaded libc can call the page and the host has none, or where it is asked for.
 pub fn at_start() {
@@ -94,10 +97,9 @@ pub fn arm() {
         state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
         return;
     }
-    let before = ANSWERED.load(Relaxed);
+    GUARDED.store(ASKED, Relaxed);
     arch::call_address(Entry::Time.address());
-    let host_answers = ANSWERED.swap(0, Relaxed) == before;
-    callers::forget();
+    let host_answers = GUARDED.swap(NO, Relaxed) == ASKED;
     if host_answers && settings::get().vsyscall != Vsyscall::On {
         signals::give_back();
         state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
@@ -139,14 +141,17 @@ pub fn answer(registers: &Registers, room_to_log: bool) -> Option<Answer> {
     if result == -(libc::EFAULT as isize) {
         return None;
     }
-    ANSWERED.fetch_add(1, Relaxed);
-    let fresh = callers::count(caller);
-    let patched = fresh && patch::call_site(caller, entry);
+    let answer = Answer { result: result as usize, ip: caller, sp: registers.sp.wrapping_add(8) };
+    if GUARDED.load(Relaxed) != NO {
+        GUARDED.store(ANSWERED, Relaxed);
+        return Some(answer);
+    }
+    let patched = callers::count(caller) && patch::call_site(caller, entry);
     if room_to_log && logging::is_on() {
         let mut became = Text::<96>::new();
         became.push(entry.name()).push(b" for the call that returns to ").hex(caller as u64);
         became.push(if patched { b", call site patched to the vDSO" } else { b"" });
         logging::translated(RuleId::Vsyscall, &arguments, became.bytes(), result);
     }
-    Some(Answer { result: result as usize, ip: caller, sp: registers.sp.wrapping_add(8) })
+    Some(answer)
 }
