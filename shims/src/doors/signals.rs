@@ -4,7 +4,7 @@
 use crate::errno;
 use crate::next::Next;
 use crate::signals;
-use crate::signals::calls::{self, KERNEL, LIBC, Layout};
+use crate::signals::calls::{self, LIBC, Layout, UCLIBC};
 use crate::start;
 use crate::state;
 use evercall_rules::packed::RuleId;
@@ -30,7 +30,7 @@ fn is_segv(signal: usize) -> bool {
 }
 
 fn layout() -> &'static Layout {
-    if signals::kernel_layout() { &KERNEL } else { &LIBC }
+    if signals::kernel_layout() { &UCLIBC } else { &LIBC }
 }
 
 fn action(args: [usize; 6], native: &Native<'_>) -> isize {
@@ -76,6 +76,17 @@ macro_rules! of_segv {
     };
 }
 
+/// A function that blocks or unblocks its signal too.
+macro_rules! masks_segv {
+    ($ours:expr) => {
+        |args, native| match args[0] as i32 {
+            libc::SIGSEGV => $ours(args),
+            libc::SIGSTKFLT => signals::keeping_carrier(|| native.call(args)),
+            _ => native.call(args),
+        }
+    };
+}
+
 /// A function that takes a set as this argument.
 macro_rules! set_at {
     ($index:literal) => {
@@ -102,9 +113,9 @@ signal_doors! {
     bsd_signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
     sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
     __sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
-    sigset => of_segv!(|args: [usize; 6]| calls::set(args[1]));
-    sighold => of_segv!(|_| calls::hold());
-    sigrelse => of_segv!(|_| calls::release());
+    sigset => masks_segv!(|args: [usize; 6]| calls::set(args[1]));
+    sighold => masks_segv!(|_| calls::hold());
+    sigrelse => masks_segv!(|_| calls::release());
     sigignore => of_segv!(|_| calls::set_ignored());
     siginterrupt => of_segv!(|args: [usize; 6]| calls::interrupt(args[1] as i32 != 0));
     sigpause => |[mask, ..], native| native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]);

@@ -9,6 +9,13 @@ use core::sync::atomic::{
 /// SA_RESTORER: the kernel of x86-64 wants one (arch/x86/include/uapi/asm/signal.h).
 pub const RESTORER: u64 = 0x0400_0000;
 
+/// The flags that the kernel keeps, and reads back (UAPI_SA_FLAGS since Linux 5.11).
+pub const KNOWN_FLAGS: u64 = RESTORER
+    | SA_EXPOSE_TAGBITS
+    | (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT | libc::SA_SIGINFO | libc::SA_ONSTACK) as u32 as u64
+    | (libc::SA_RESTART | libc::SA_NODEFER | libc::SA_RESETHAND) as u32 as u64;
+const SA_EXPOSE_TAGBITS: u64 = 0x800;
+
 /// An action as the kernel takes it: `struct kernel_sigaction`, 32 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

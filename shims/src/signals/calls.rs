@@ -1,10 +1,12 @@
 //! The calls that carry signal sets and actions, between the program's view and the kernel's. `native`
 //! is the door's next definition; its result is handed back as it is, 0 meaning success everywhere.
 
-use super::action::{Action, swap};
-use super::{CARRIER, SEGV, is_pending, mask_changed, to_real, to_virtual};
+use super::action::{Action, KNOWN_FLAGS, RESTORER, swap};
+use super::{CARRIER, SEGV, forget_pending, is_pending, mask_changed, to_real, to_virtual};
+use crate::errno;
 use crate::memory;
 use crate::sys::{self, User, signal_bit};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV};
 
 /// A libc's or the kernel's `struct sigaction`: where its fields are, bytes.
@@ -13,16 +15,21 @@ pub struct Layout {
     mask: usize,
     flags: usize,
     restorer: usize,
+    /// Flags that the libc adds.
+    added: u64,
 }
 
 /// Largest `struct sigaction`.
 const ACTION: usize = 152;
 
 /// glibc and musl: a mask of 1024 bits behind the handler.
-pub const LIBC: Layout = Layout { size: ACTION, mask: 8, flags: 136, restorer: 144 };
+pub const LIBC: Layout = Layout { size: ACTION, mask: 8, flags: 136, restorer: 144, added: RESTORER };
 
-/// The kernel's, which uClibc uses too.
-pub const KERNEL: Layout = Layout { size: 32, mask: 24, flags: 8, restorer: 16 };
+/// The kernel's.
+pub const KERNEL: Layout = Layout { size: 32, mask: 24, flags: 8, restorer: 16, added: 0 };
+
+/// uClibc hands the kernel's on.
+pub const UCLIBC: Layout = Layout { added: RESTORER, ..KERNEL };
 
 /// `sighold(SIG_HOLD)` and what sigset gives for a blocked signal.
 const SIG_HOLD: usize = 2;
@@ -106,7 +113,7 @@ pub fn action<const N: usize>(
         memory::read(new, bytes)?;
     }
     if signal as i32 == SIGSEGV {
-        let before = if new.is_null() { super::current() } else { swap(layout.parse(bytes)) };
+        let before = if new.is_null() { super::current() } else { set_action(layout.parse(bytes)) };
         if !old.is_null() {
             layout.write(&before, bytes);
             memory::write(old, bytes)?;
@@ -142,7 +149,7 @@ impl Layout {
         Action {
             handler: word(bytes, 0) as usize,
             // An int in libc's struct: what is behind it is not part of it.
-            flags: word(bytes, self.flags) & u64::from(u32::MAX),
+            flags: (word(bytes, self.flags) | self.added) & KNOWN_FLAGS,
             restorer: word(bytes, self.restorer) as usize,
             mask: word(bytes, self.mask) & !(signal_bit(libc::SIGKILL) | signal_bit(libc::SIGSTOP)),
         }
@@ -157,23 +164,46 @@ impl Layout {
     }
 }
 
+/// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
+fn set_action(new: Action) -> Action {
+    if new.handler == libc::SIG_IGN {
+        forget_pending();
+    }
+    swap(new)
+}
+
+/// What a libc function without flags of its own sets.
+fn set_handler(handler: usize, flags: i32, mask: u64) -> usize {
+    set_action(Action { handler, flags: flags as u32 as u64 | RESTORER, restorer: 0, mask }).handler
+}
+
+/// siginterrupt(3) said that SIGSEGV interrupts: signal(3) remembers.
+static INTERRUPTS: AtomicBool = AtomicBool::new(false);
+
 /// signal(3) for SIGSEGV, as BSD has it: the old handler.
 pub fn signal(handler: usize) -> isize {
-    swap(Action { handler, flags: SA_RESTART as u64, restorer: 0, mask: SEGV }).handler as isize
+    if handler == libc::SIG_ERR {
+        return errno::from_kernel(-(libc::EINVAL as isize));
+    }
+    let flags = if INTERRUPTS.load(Relaxed) { 0 } else { SA_RESTART };
+    set_handler(handler, flags, SEGV) as isize
 }
 
 /// signal(3) for SIGSEGV, as System V has it: once, and not blocked meanwhile.
 pub fn sysv_signal(handler: usize) -> isize {
-    let flags = (SA_RESETHAND | SA_NODEFER) as u64;
-    swap(Action { handler, flags, restorer: 0, mask: 0 }).handler as isize
+    if handler == libc::SIG_ERR {
+        return errno::from_kernel(-(libc::EINVAL as isize));
+    }
+    set_handler(handler, SA_RESETHAND | SA_NODEFER, 0) as isize
 }
 
 /// siginterrupt(3) for SIGSEGV.
 pub fn interrupt(interrupts: bool) -> isize {
+    INTERRUPTS.store(interrupts, Relaxed);
     let action = super::current();
     let restart = SA_RESTART as u64;
     let flags = if interrupts { action.flags & !restart } else { action.flags | restart };
-    swap(Action { flags, ..action });
+    swap(Action { flags: flags | RESTORER, ..action });
     0
 }
 
@@ -204,7 +234,7 @@ pub fn set(handler: usize) -> isize {
     let was_blocked = if handler == SIG_HOLD {
         block(SIG_BLOCK)
     } else {
-        swap(Action { handler, flags: 0, restorer: 0, mask: 0 });
+        set_handler(handler, 0, 0);
         block(SIG_UNBLOCK)
     };
     if was_blocked { SIG_HOLD as isize } else { old as isize }
@@ -212,7 +242,7 @@ pub fn set(handler: usize) -> isize {
 
 /// sigignore(3) of SIGSEGV.
 pub fn set_ignored() -> isize {
-    swap(Action { handler: libc::SIG_IGN, flags: 0, restorer: 0, mask: 0 });
+    set_handler(libc::SIG_IGN, 0, 0);
     0
 }
 
@@ -236,6 +266,8 @@ pub fn shown_bits(mask: isize) -> isize {
 /// The calls of `syscall()`: by number. None for one that carries no signals.
 pub fn by_number(number: usize, args: [usize; 6], native: impl Fn([usize; 6]) -> isize) -> Option<isize> {
     Some(match number as i64 {
+        // Of another size the kernel takes none.
+        libc::SYS_rt_sigaction if args[3] != 8 => return None,
         libc::SYS_rt_sigaction => sys::result(action(args, &KERNEL, native).map(|r| r as usize)),
         libc::SYS_rt_sigprocmask => change_mask(args, native),
         libc::SYS_rt_sigpending => pending(args, native),

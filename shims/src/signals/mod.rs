@@ -134,9 +134,25 @@ pub fn real_for_exec(exec: impl FnOnce() -> isize) -> isize {
     result
 }
 
+/// Runs a libc function that changes the mask of SIGSTKFLT: what the program believes of SIGSEGV stays.
+pub fn keeping_carrier(work: impl FnOnce() -> isize) -> isize {
+    let before = sys::signal_mask();
+    let result = work();
+    let after = sys::signal_mask();
+    if (before ^ after) & CARRIER != 0 {
+        sys::set_signal_mask(after ^ CARRIER);
+    }
+    result
+}
+
 /// Keeps a sent SIGSEGV for later.
 fn keep_pending() {
     PENDING.store(1, Relaxed);
+}
+
+/// Drops it, as the kernel does where a signal comes to be ignored.
+fn forget_pending() {
+    PENDING.store(0, Relaxed);
 }
 
 /// Whether one waits.
