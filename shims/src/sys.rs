@@ -302,6 +302,11 @@ pub fn signal_mask() -> u64 {
     mask
 }
 
+/// Writes this thread's signal mask to the program.
+pub fn signal_mask_to(to: User) -> Result<usize> {
+    ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, 0, to.0, 8)
+}
+
 /// Sets this thread's signal mask.
 pub fn set_signal_mask(mask: u64) {
     let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8);

@@ -1,5 +1,7 @@
 //! x86-64 signals: the frame that the kernel lays for a handler, and the code around the vsyscall page.
 
+use crate::memory;
+use crate::sys::{self, User};
 use core::arch::{asm, global_asm};
 use core::marker::PhantomData;
 
@@ -17,9 +19,11 @@ const STACK_FLAGS: usize = 3;
 const STACK_SIZE: usize = 4;
 const RDI: usize = 13;
 const RSI: usize = 14;
+const RBP: usize = 15;
 const RAX: usize = 18;
 const RSP: usize = 20;
 const RIP: usize = 21;
+const FPU_STATE: usize = 28;
 const MASK: usize = 37;
 
 impl Fault<'_> {
@@ -79,57 +83,109 @@ impl Fault<'_> {
         (!disabled && on_it(self.context as usize) && !on_it(self.sp())).then_some((start, size))
     }
 
-    /// Calls the program's handler with the kernel's own frame; on the interrupted stack where it did not
-    /// ask for the alternate one.
-    pub fn call(&mut self, handler: usize, off_alternate: bool) {
-        let below = if off_alternate && self.alternate_stack().is_some() {
-            // Behind the red zone.
-            (self.sp() - 256) & !15
+    /// Goes over to the program's handler with the kernel's own frame, as if the kernel had started it, with
+    /// this mask; on the interrupted stack where it did not ask for the alternate one. What it returns to
+    /// ends the frame, so this comes back only if there is no room on the interrupted stack.
+    pub fn hand_over(&mut self, handler: usize, mask: u64, off_alternate: bool) {
+        let at = if off_alternate && self.alternate_stack().is_some() {
+            let Some(at) = self.copied_below() else { return };
+            at
         } else {
-            0
+            FramePlace { frame: (self.context as usize).wrapping_sub(8), info: self.info as usize }
         };
-        // SAFETY: what the program installed as a handler, called as the kernel calls one.
-        unsafe { evercall_call_handler(below, handler, self.signal, self.info, self.context) }
+        sys::set_signal_mask(mask);
+        // SAFETY: a frame as the kernel lays it, and what the program installed as a handler.
+        unsafe {
+            asm!(
+                "mov rsp, r8",
+                "mov rbp, r9",
+                "xor eax, eax",
+                "jmp r10",
+                in("r8") at.frame,
+                in("r9") self.word(RBP),
+                in("r10") handler,
+                in("edi") self.signal,
+                in("rsi") at.info,
+                in("rdx") at.frame + 8,
+                options(noreturn),
+            )
+        }
+    }
+
+    /// Copies the frame to the interrupted stack. The alternate one is free from then on: another signal, or
+    /// a fault inside the handler, starts there anew. None: no room.
+    fn copied_below(&self) -> Option<FramePlace> {
+        let state = self.word(FPU_STATE);
+        let state_size = self.fpu_state_size();
+        let state_copy = (self.sp().wrapping_sub(RED_ZONE + state_size)) & !63;
+        let frame = (state_copy.wrapping_sub(FRAME) & !15).wrapping_sub(8);
+        let context = frame + 8;
+        let info = context + CONTEXT;
+        // The kernel's own store makes a stack grow, where a copy between processes may not.
+        sys::signal_mask_to(User(frame)).ok()?;
+        memory::put(User(frame), restorer()).ok()?;
+        let copy = |to: usize, from: usize, size: usize| {
+            // SAFETY: the kernel's frame is there while the handler runs, and of this size.
+            let bytes = unsafe { core::slice::from_raw_parts(from as *const u8, size) };
+            memory::write(User(to), bytes).ok()
+        };
+        copy(context, self.context as usize, CONTEXT)?;
+        copy(info, self.info as usize, INFO)?;
+        if state != 0 {
+            copy(state_copy, state, state_size)?;
+            memory::put(User(context + FPU_STATE * 8), state_copy).ok()?;
+        }
+        Some(FramePlace { frame, info })
+    }
+
+    /// Bytes of the floating point state: what its software part says, else the old FXSAVE's.
+    fn fpu_state_size(&self) -> usize {
+        let state = self.word(FPU_STATE);
+        if state == 0 {
+            return 0;
+        }
+        // SAFETY: the kernel's frame: struct _fpstate, whose last bytes are struct _fpx_sw_bytes.
+        let [magic, size] = unsafe { ((state + FXSAVE_SOFTWARE) as *const [u32; 2]).read() };
+        if magic == FP_XSTATE_MAGIC1 { size as usize } else { FXSAVE }
     }
 }
 
+/// Where a frame lies that a handler is started with, and its siginfo. The context is behind its first word.
+struct FramePlace {
+    frame: usize,
+    info: usize,
+}
+
+/// Bytes of `struct ucontext`, of `siginfo_t`, and of both with the return address (struct rt_sigframe).
+const CONTEXT: usize = 304;
+const INFO: usize = 128;
+const FRAME: usize = 8 + CONTEXT + INFO;
+
+/// Bytes below the stack pointer that belong to the interrupted function.
+const RED_ZONE: usize = 128;
+
+/// The old floating point state, and what software finds in it.
+const FXSAVE: usize = 512;
+const FXSAVE_SOFTWARE: usize = 464;
+const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
+
 unsafe extern "C" {
-    fn evercall_call_handler(sp: usize, handler: usize, signal: i32, info: *const i32, context: *mut usize);
     fn evercall_restorer();
 }
 
-// call_handler(sp, handler, signal, info, context): on another stack unless sp is 0.
+// What our handler returns to: rt_sigreturn. Unwinders and gdb know the frame by these bytes, when no
+// function's unwind data covers the byte before.
 global_asm!(
     ".text",
-    ".hidden evercall_call_handler",
-    ".globl evercall_call_handler",
-    ".type evercall_call_handler, @function",
-    "evercall_call_handler:",
-    ".cfi_startproc",
-    "push rbp",
-    ".cfi_def_cfa_offset 16",
-    ".cfi_offset rbp, -16",
-    "mov rbp, rsp",
-    ".cfi_def_cfa_register rbp",
-    "test rdi, rdi",
-    "cmovnz rsp, rdi",
-    "mov rax, rsi",
-    "mov edi, edx",
-    "mov rsi, rcx",
-    "mov rdx, r8",
-    "call rax",
-    "mov rsp, rbp",
-    "pop rbp",
-    ".cfi_def_cfa rsp, 8",
-    "ret",
-    ".cfi_endproc",
-    // What our handler returns to: rt_sigreturn. Unwinders and gdb know the frame by these bytes.
+    ".balign 16",
+    "nop",
     ".hidden evercall_restorer",
     ".globl evercall_restorer",
     ".type evercall_restorer, @function",
     "evercall_restorer:",
     "mov rax, 15",
     "syscall",
+    "ud2",
 );
 
 /// The address of a handler for the kernel that runs this function.

@@ -1,8 +1,8 @@
 //! The calls that carry signal sets and actions, between the program's view and the kernel's. `native`
 //! is the door's next definition; its result is handed back as it is, 0 meaning success everywhere.
 
-use super::action::{Action, KNOWN_FLAGS, RESTORER, swap};
-use super::{CARRIER, SEGV, forget_pending, is_pending, mask_changed, to_real, to_virtual};
+use super::action::{Action, KNOWN_FLAGS, RESTORER};
+use super::{CARRIER, SEGV, is_pending, mask_changed, set_action, to_real, to_virtual};
 use crate::errno;
 use crate::memory;
 use crate::sys::{self, User, signal_bit};
@@ -164,14 +164,6 @@ impl Layout {
     }
 }
 
-/// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
-fn set_action(new: Action) -> Action {
-    if new.handler == libc::SIG_IGN {
-        forget_pending();
-    }
-    swap(new)
-}
-
 /// What a libc function without flags of its own sets.
 fn set_handler(handler: usize, flags: i32, mask: u64) -> usize {
     set_action(Action { handler, flags: flags as u32 as u64 | RESTORER, restorer: 0, mask }).handler
@@ -203,7 +195,7 @@ pub fn interrupt(interrupts: bool) -> isize {
     let action = super::current();
     let restart = SA_RESTART as u64;
     let flags = if interrupts { action.flags & !restart } else { action.flags | restart };
-    swap(Action { flags: flags | RESTORER, ..action });
+    set_action(Action { flags: flags | RESTORER, ..action });
     0
 }
 

@@ -42,9 +42,11 @@ fn deliver(fault: &mut Fault<'_>) {
     }
     let own = if action.flags & SA_NODEFER as u64 != 0 { 0 } else { CARRIER };
     // On return the kernel restores the mask of the frame.
-    sys::set_signal_mask(fault.mask() | to_real(action.mask) | own);
+    let mask = fault.mask() | to_real(action.mask) | own;
     let on_alternate = action.flags & SA_ONSTACK as u64 != 0;
-    fault.call(action.handler, !on_alternate);
+    fault.hand_over(action.handler, mask, !on_alternate);
+    // No room for the frame: the kernel kills, whatever the handler (force_sigsegv).
+    end(fault);
 }
 
 /// The default action, at the faulting instruction: it faults again, and the kernel dumps core there. A

@@ -73,15 +73,30 @@ pub fn to_virtual(set: u64) -> u64 {
     set | if blocked { SEGV } else { 0 } | if blocked && full { CARRIER } else { 0 }
 }
 
-/// Puts our handler into the kernel; what stood there is the program's. False where that is refused.
-pub fn take_over() -> bool {
-    let ours = Action {
+/// Our action. A call that a sent SIGSEGV interrupts goes on, unless the program wants to hear of it.
+fn ours(restarts: bool) -> Action {
+    let restart = if restarts { libc::SA_RESTART } else { 0 };
+    Action {
         handler: arch::fault_handler(deliver::on_fault),
-        flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER) as u64 | action::RESTORER,
+        flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | restart) as u64 | action::RESTORER,
         restorer: arch::restorer(),
         mask: 0,
-    };
-    let Ok(theirs) = action::set_real(&ours) else { return false };
+    }
+}
+
+/// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
+fn set_action(new: Action) -> Action {
+    let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&new.handler);
+    let _ = action::set_real(&ours(!is_handler || new.flags & libc::SA_RESTART as u64 != 0));
+    if new.handler == libc::SIG_IGN {
+        PENDING.store(0, Relaxed);
+    }
+    swap(new)
+}
+
+/// Puts our handler into the kernel; what stood there is the program's. False where that is refused.
+pub fn take_over() -> bool {
+    let Ok(theirs) = action::set_real(&ours(true)) else { return false };
     swap(theirs);
     KERNEL_LAYOUT.store(next::is_uclibc(), Relaxed);
     ARMED.store(true, Release);
@@ -148,11 +163,6 @@ pub fn keeping_carrier(work: impl FnOnce() -> isize) -> isize {
 /// Keeps a sent SIGSEGV for later.
 fn keep_pending() {
     PENDING.store(1, Relaxed);
-}
-
-/// Drops it, as the kernel does where a signal comes to be ignored.
-fn forget_pending() {
-    PENDING.store(0, Relaxed);
 }
 
 /// Whether one waits.
