@@ -38,20 +38,34 @@ const SIG_HOLD: usize = 2;
 type Set = [u64; 16];
 
 /// The set at an address in the kernel's view; None for NULL or what cannot be read.
-fn real_set(set: User) -> Option<Set> {
+fn real_set(set: User, map: fn(u64) -> u64) -> Option<Set> {
     let mut words = [0; 16];
-    words[0] = to_real(memory::get::<u64>(set).ok().filter(|_| !set.is_null())?);
+    words[0] = map(memory::get::<u64>(set).ok().filter(|_| !set.is_null())?);
     Some(words)
+}
+
+/// What to unblock for a set: SIGSEGV itself too, since libc may have blocked it unseen.
+fn to_unblock(set: u64) -> u64 {
+    to_real(set) | set & SEGV
 }
 
 /// Calls on with the set of one argument replaced; a bad address is the kernel's to refuse.
 pub fn with_set<const N: usize>(
-    mut args: [usize; N],
+    args: [usize; N],
     index: usize,
     native: impl Fn([usize; N]) -> isize,
 ) -> isize {
+    with_set_mapped(args, index, to_real, native)
+}
+
+fn with_set_mapped<const N: usize>(
+    mut args: [usize; N],
+    index: usize,
+    map: fn(u64) -> u64,
+    native: impl Fn([usize; N]) -> isize,
+) -> isize {
     let Some(slot) = args.get_mut(index) else { return native(args) };
-    let set = real_set(User(*slot));
+    let set = real_set(User(*slot), map);
     if let Some(set) = &set {
         *slot = set.as_ptr() as usize;
     }
@@ -69,7 +83,8 @@ fn show_set(set: User) {
 
 /// sigprocmask(2), pthread_sigmask(3): how, set, old.
 pub fn change_mask<const N: usize>(args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
-    let result = with_set(args, 1, native);
+    let unblocks = args.first().is_some_and(|&how| how as i32 == SIG_UNBLOCK);
+    let result = with_set_mapped(args, 1, if unblocks { to_unblock } else { to_real }, native);
     if result as i32 == 0 {
         show_set(User(args.get(2).copied().unwrap_or(0)));
         mask_changed();
@@ -202,7 +217,7 @@ pub fn interrupt(interrupts: bool) -> isize {
 /// Blocks or unblocks SIGSEGV for this thread: whether it was blocked before.
 fn block(how: i32) -> bool {
     let before = sys::signal_mask();
-    let after = if how == SIG_BLOCK { before | CARRIER } else { before & !CARRIER };
+    let after = if how == SIG_BLOCK { before | CARRIER } else { before & !(CARRIER | SEGV) };
     sys::set_signal_mask(after);
     mask_changed();
     before & CARRIER != 0
@@ -276,7 +291,7 @@ pub fn by_number(number: usize, args: [usize; 6], native: impl Fn([usize; 6]) ->
 fn pselect6(mut args: [usize; 6], native: impl Fn([usize; 6]) -> isize) -> isize {
     let [.., last] = &mut args;
     let Ok([set, size]) = memory::get::<[usize; 2]>(User(*last)) else { return native(args) };
-    let Some(set) = real_set(User(set)) else { return native(args) };
+    let Some(set) = real_set(User(set), to_real) else { return native(args) };
     let pair = [set.as_ptr() as usize, size];
     *last = pair.as_ptr() as usize;
     native(args)

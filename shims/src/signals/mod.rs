@@ -65,9 +65,9 @@ pub fn to_real(set: u64) -> u64 {
     set & !(SEGV | CARRIER) | carrier
 }
 
-/// The set as the program knows it.
+/// The set as the program knows it. SIGSEGV itself is in a real one where libc put it there unseen (setcontext).
 pub fn to_virtual(set: u64) -> u64 {
-    let blocked = set & CARRIER != 0;
+    let blocked = set & (CARRIER | SEGV) != 0;
     let full = set & FULL == FULL;
     let set = set & !(SEGV | CARRIER);
     set | if blocked { SEGV } else { 0 } | if blocked && full { CARRIER } else { 0 }
