@@ -114,6 +114,9 @@ static void nest(int flags)
 	}
 }
 
+/* Dies at its faulting instruction. */
+static void dies(void) { printf("dying\n"); fflush(stdout); faults(0x48); }
+
 static void nested(void) { nest(0); }
 static void nested_on_alternate(void) { set_alternate(); nest(SA_ONSTACK); }
 static void nested_off_alternate(void) { set_alternate(); nest(0); }
@@ -279,17 +282,30 @@ static void threads(void)
 /* A sent SIGSEGV interrupts a call only if the handler wants that: a child sends one, then writes. */
 static volatile int handled;
 static void count(int sig, siginfo_t *info, void *context) { handled++; }
-static char state_of(pid_t pid)
+static int is_reading(pid_t pid)
 {
-	char path[64], line[256] = "", *end;
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	char path[64], line[256] = "";
+	snprintf(path, sizeof path, "/proc/%d/syscall", pid);
 	FILE *file = fopen(path, "r");
-	if (file) {
-		if (!fgets(line, sizeof line, file)) line[0] = 0;
-		fclose(file);
-	}
-	end = strrchr(line, ')');
-	return end ? end[2] : '?';
+	if (!file)
+		_exit(5);
+	if (!fgets(line, sizeof line, file))
+		line[0] = 0;
+	fclose(file);
+	return !strncmp(line, "0 ", 2);
+}
+/* Sent, and not taken yet: once taken, it has ended the call that it interrupts. */
+static int has_waiting(pid_t pid)
+{
+	char path[64], line[256];
+	unsigned long long set = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *file = fopen(path, "r");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "ShdPnd: %llx", &set) == 1)
+			break;
+	fclose(file);
+	return set >> (SIGSEGV - 1) & 1;
 }
 static void interrupted(int flags, int ignored)
 {
@@ -305,17 +321,17 @@ static void interrupted(int flags, int ignored)
 	fflush(stdout);
 	pid_t child = fork();
 	if (child == 0) {
-		while (state_of(getppid()) != 'S')
+		while (!is_reading(getppid()))
 			;
 		kill(getppid(), SIGSEGV);
-		for (int i = 0; i < 100; i++)
-			state_of(getppid());
+		while (has_waiting(getppid()))
+			;
 		_exit(write(ends[1], "x", 1) != 1);
 	}
 	long result = read(ends[0], &byte, 1);
 	int error = errno;
 	waitpid(child, &status, 0);
-	printf("read %ld %d, handled %d\n", result, result < 0 ? error : 0, handled);
+	printf("read %ld %d, handled %d, child %x\n", result, result < 0 ? error : 0, handled, status);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -332,13 +348,14 @@ static const struct { const char *name; void (*run)(void); } modes[] = {
 	{"nested_on_alternate", nested_on_alternate}, {"nested_off_alternate", nested_off_alternate},
 	{"nested_deferred", nested_deferred}, {"other_signal", other_signal}, {"information", information},
 	{"context_mask", context_mask}, {"long_jump", long_jump}, {"backtraces", backtraces}, {"threads", threads},
-	{"restart", restart},
+	{"restart", restart}, {"dies", dies},
 };
 
 int main(int argc, char **argv)
 {
 	struct rlimit no_core = {0, 0};
-	setrlimit(RLIMIT_CORE, &no_core);
+	if (!getenv("KEEP_CORE"))
+		setrlimit(RLIMIT_CORE, &no_core);
 	for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
 		if (argc < 2)
 			puts(modes[i].name);
