@@ -1,7 +1,7 @@
 //! `cargo bench --bench bench`: what evercall costs, next to the peers that do a comparable thing.
 //!
-//! Three questions: what a preload adds to an exec, what it adds to a call that no rule acts on, and what a
-//! translated call costs next to the modern calls it makes. Everything runs pinned to one core, the variants
+//! Four questions: what a preload adds to an exec, what it adds to a call that no rule acts on, what a
+//! translated call costs next to the modern calls it makes, and what the time functions cost next to the vDSO's. Everything runs pinned to one core, the variants
 //! in turn within each round, and every figure is a median over all rounds: only ratios and differences
 //! within one run mean anything, times do not.
 //!
@@ -57,6 +57,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut rows = startup::measure(&artifacts, rounds)?;
     rows.extend(calls::handed_on(&artifacts, rounds)?);
     rows.extend(calls::translated(&artifacts, rounds)?);
+    rows.extend(calls::clock(&artifacts, rounds)?);
     print!("{}", report::table(&rows));
     Ok(())
 }

@@ -42,6 +42,8 @@ pub struct Artifacts {
     pub handed_on: PathBuf,
     /// `programs/translated.c`.
     pub translated: PathBuf,
+    /// `programs/clock.c`.
+    pub clock: PathBuf,
 }
 
 impl Artifacts {
@@ -57,6 +59,7 @@ impl Artifacts {
             faketime: installed("libfaketime", "libfaketime.so.1"),
             handed_on: compile("programs/handed_on.c", "handed_on", &[])?,
             translated: compile("programs/translated.c", "translated", &[])?,
+            clock: compile("programs/clock.c", "clock", &[])?,
         })
     }
 }

@@ -82,8 +82,39 @@ fn rule_of(name: &str) -> &str {
     name.split(|c: char| c != '_' && !c.is_alphanumeric()).next().unwrap_or(name)
 }
 
+/// What the time functions may cost on top of the vDSO's: by their names, and from a patched call site.
+const CLOCK_LIMITS: (f64, f64) = (2.0, 5.0);
+
+/// The time functions in each way that a program reaches them, against direct calls of the vDSO's.
+pub fn clock(artifacts: &Artifacts, rounds: usize) -> io::Result<Vec<Row>> {
+    let mut ways = [
+        ("symbol", Variant::new("bare", Goal::None, None)),
+        ("symbol", Variant::new("libevercall", Goal::Added(CLOCK_LIMITS.0), Some(&artifacts.shim))),
+        ("patched", Variant::new("site as patched", Goal::Added(CLOCK_LIMITS.1), None)),
+        // No row where the host has no page.
+        ("fixed", Variant::new("kernel's page", Goal::Peer, None)),
+    ];
+    for _ in 0..rounds {
+        for (way, variant) in &mut ways {
+            let output = run_with(&artifacts.clock, &[*way], variant.preload, &[])?;
+            collect(&mut variant.figures, &output)?;
+        }
+    }
+    Ok(rows("against the vDSO", &ways.map(|(_, variant)| variant)))
+}
+
 fn run(program: &Path, preload: Option<&Path>, environment: &[(&str, &str)]) -> io::Result<Output> {
+    run_with(program, &[], preload, environment)
+}
+
+fn run_with(
+    program: &Path,
+    arguments: &[&str],
+    preload: Option<&Path>,
+    environment: &[(&str, &str)],
+) -> io::Result<Output> {
     let mut command = Command::new(program);
+    command.args(arguments);
     command.env_clear().envs(ENVIRONMENT).envs(environment.iter().copied());
     if let Some(preload) = preload {
         command.env("LD_PRELOAD", preload);

@@ -35,21 +35,24 @@ macro_rules! time_door {
             f: usize,
         ) -> isize {
             static NEXT: Next = Next::unknown();
+            #[cold]
+            #[inline(never)]
+            unsafe extern "C" fn first(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+                let found = if start::ready() {
+                    NEXT.find_by(|| Some(lookup(stringify!($symbol).as_bytes(), $vdso, raw)))
+                } else {
+                    None
+                };
+                // SAFETY: a function with these arguments: libc's, another preload's, the vDSO's or ours.
+                unsafe { found.unwrap_or(raw)(a, b, c, d, e, f) }
+            }
             unsafe extern "C" fn raw(a: usize, b: usize, _: usize, _: usize, _: usize, _: usize) -> isize {
                 // SAFETY: the caller's own call; getcpu's third argument is unused since 2.6.24.
                 finish(unsafe { arch::syscall($number as usize, [a, b, 0, 0, 0, 0]) }, errno::get())
             }
-            if let Some(next) = NEXT.known() {
-                // SAFETY: a function with these arguments: libc's, another preload's or the vDSO's.
-                return unsafe { next(a, b, c, d, e, f) };
-            }
-            if !start::ready() {
-                // SAFETY: as above.
-                return unsafe { raw(a, b, c, d, e, f) };
-            }
-            let next = NEXT.find_by(|| Some(lookup(stringify!($symbol).as_bytes(), $vdso, raw)));
+            // One load, and a jump: nothing is kept across it.
             // SAFETY: as above.
-            unsafe { next.unwrap_or(raw)(a, b, c, d, e, f) }
+            unsafe { NEXT.known().unwrap_or(first)(a, b, c, d, e, f) }
         }
     };
 }
