@@ -1,4 +1,4 @@
-//! execve(2), with the signals as this process was given them.
+//! execve(2), with the signals as this process was given them, and what else of the kernel std does not offer.
 //!
 //! `CommandExt::exec` of std will not do: it goes through execvp(3), which hands what the kernel cannot
 //! run to /bin/sh, and it sets the signal mask and SIGPIPE to their defaults, which a program run under
@@ -6,11 +6,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether SIGPIPE was ignored before Rust's start-up code ignored it for us.
@@ -31,15 +33,28 @@ extern "C" fn remember_sigpipe() {
     SIGPIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
 }
 
-/// Becomes the program in `file`; comes back only with the reason why not. The environment is ours, with
-/// `settings` in place of variables of the same names.
-pub fn exec(file: &Path, arguments: &[OsString], settings: &[(&str, OsString)]) -> io::Error {
-    match try_exec(file, arguments, settings) {
+/// Where a program is.
+#[derive(Clone, Copy)]
+pub enum Program<'a> {
+    /// In the file of this path.
+    Path(&'a Path),
+    /// In this open file, which may have no path.
+    File(&'a File),
+}
+
+/// Becomes the program; comes back only with the reason why not. The environment is ours, with `settings`
+/// in place of variables of the same names.
+pub fn exec(program: Program<'_>, arguments: &[OsString], settings: &[(&str, OsString)]) -> io::Error {
+    match try_exec(program, arguments, settings) {
         Ok(error) | Err(error) => error,
     }
 }
 
-fn try_exec(file: &Path, arguments: &[OsString], settings: &[(&str, OsString)]) -> io::Result<io::Error> {
+fn try_exec(
+    program: Program<'_>,
+    arguments: &[OsString],
+    settings: &[(&str, OsString)],
+) -> io::Result<io::Error> {
     let variable = |name: &OsStr, value: &OsStr| [name.as_bytes(), b"=", value.as_bytes()].concat();
     let kept = std::env::vars_os()
         .filter(|(name, _)| settings.iter().all(|(ours, _)| name != ours))
@@ -47,19 +62,84 @@ fn try_exec(file: &Path, arguments: &[OsString], settings: &[(&str, OsString)]) 
     let ours = settings.iter().map(|(name, value)| variable(OsStr::new(name), value));
     let environment = c_strings(kept.chain(ours))?;
     let arguments = c_strings(arguments.iter().map(|argument| argument.clone().into_vec()))?;
-    let file = CString::new(file.as_os_str().as_bytes())?;
+    let path = match program {
+        Program::Path(path) => c_path(path)?,
+        Program::File(_) => CString::default(),
+    };
     let (argv, envp) = (pointers(&arguments), pointers(&environment));
     set_sigpipe(if SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL });
     // SAFETY: the path ends in a NUL, both lists in a null pointer, and what they point to is alive.
-    unsafe { libc::execve(file.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    unsafe {
+        match program {
+            Program::Path(_) => {
+                libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+            }
+            // glibc has an execveat only since 2.34.
+            Program::File(file) => {
+                let (fd, flags) = (file.as_raw_fd(), libc::AT_EMPTY_PATH);
+                libc::syscall(libc::SYS_execveat, fd, path.as_ptr(), argv.as_ptr(), envp.as_ptr(), flags);
+            }
+        }
+    }
     let error = io::Error::last_os_error();
     set_sigpipe(libc::SIG_IGN);
     Ok(error)
 }
 
+/// An empty file in memory that a program may be executed from (memfd_create(2)).
+pub fn memory_file(name: &[u8]) -> io::Result<File> {
+    let name = CString::new(name)?;
+    let create = |flags| {
+        // SAFETY: the name ends in a NUL.
+        let fd =
+            unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+    // Kernels before 6.3 do not know the flag, and let every such file be executed.
+    let file = create(libc::MFD_EXEC).or_else(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) => create(0),
+        _ => Err(error),
+    })?;
+    Ok(file.into())
+}
+
+/// Lets nobody change a file in memory any more.
+pub fn seal(file: &File) -> io::Result<()> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: takes a number and no memory of ours.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether we may execute a file: its mode, and how its file system is mounted.
+pub fn may_execute(path: &Path) -> bool {
+    // SAFETY: the path ends in a NUL.
+    c_path(path).is_ok_and(|path| unsafe {
+        libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0
+    })
+}
+
+/// Whether a file gives its program capabilities (capabilities(7)).
+pub fn has_capabilities(path: &Path) -> bool {
+    // SAFETY: both strings end in a NUL; with size 0 nothing is written.
+    c_path(path).is_ok_and(|path| unsafe {
+        libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), null_mut(), 0) > 0
+    })
+}
+
 fn set_sigpipe(disposition: libc::sighandler_t) {
     // SAFETY: neither SIG_IGN nor SIG_DFL runs code of ours.
     unsafe { libc::signal(libc::SIGPIPE, disposition) };
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
 fn c_strings(strings: impl Iterator<Item = Vec<u8>>) -> io::Result<Vec<CString>> {

@@ -26,6 +26,8 @@ pub struct Library {
     pub path: PathBuf,
     /// The programs it can be loaded into.
     pub architecture: Architecture,
+    /// Whether it can be the ELF interpreter of a static program.
+    pub has_entry: bool,
 }
 
 impl Library {
@@ -73,7 +75,7 @@ impl Library {
             )));
         }
         log::debug!("library: {} (from {named_by}), for {}", path.display(), elf.architecture);
-        Ok(Library { path, architecture: elf.architecture })
+        Ok(Library { path, architecture: elf.architecture, has_entry: elf.has_entry })
     }
 
     /// The value of LD_PRELOAD: this library in front of what was there; a list that has it already is
@@ -133,7 +135,8 @@ mod tests {
     #[test]
     fn the_library_comes_first_once_and_the_others_stay() {
         let Ok(Kind::Elf(elf)) = program::kind(&env::current_exe().unwrap()) else { panic!("no ELF") };
-        let library = Library { path: "/opt/libevercall.so".into(), architecture: elf.architecture };
+        let library =
+            Library { path: "/opt/libevercall.so".into(), architecture: elf.architecture, has_entry: true };
         let preload = |before: &str| library.preload(Some(before.into())).into_string().unwrap();
         assert_eq!(library.preload(None), "/opt/libevercall.so");
         assert_eq!(preload(""), "/opt/libevercall.so");

@@ -13,6 +13,7 @@ mod output;
 mod program;
 mod rules;
 mod run;
+mod static_program;
 
 use clap::Parser as _;
 use failure::Failure;

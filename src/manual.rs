@@ -21,6 +21,11 @@ const VARIABLES: Section = (
         ("EVERCALL_LOG_TO", "where the log goes: stderr (the default), fd:N, or the absolute path of a file"),
         ("EVERCALL_FORCE", "rules that act though the host would answer, divided by commas, or all"),
         ("EVERCALL_NOFILE", "the cap on RLIMIT_NOFILE: auto (1048576, the default), off, or a number"),
+        (
+            "EVERCALL_VSYSCALL",
+            "where calls of the vsyscall page are answered: on (everywhere), auto (the default: in static programs, \
+             and where the libc is one that makes them), off",
+        ),
         ("EVERCALL_KEEP", "off: do not put the preload back when a program clears its environment"),
     ],
 );
@@ -57,11 +62,34 @@ pub const RUN: &[Section] = &[
             ("1", "an error of evercall itself: a wrong option, libevercall.so not found"),
             (
                 "126",
-                "PROGRAM was found but cannot be run, or not under evercall: it is static, damaged, or of another \
-                 architecture",
+                "PROGRAM was found but cannot be run, or not under evercall: it is damaged or of another \
+                 architecture, or static and setuid or without a header to spare",
             ),
             ("127", "PROGRAM was not found"),
             ("else", "the exit status of PROGRAM"),
+        ],
+    ),
+    (
+        "STATIC PROGRAMS",
+        &[
+            (
+                "what is done",
+                "no dynamic loader reads LD_PRELOAD for a static program, so it runs from a sealed copy in memory, \
+                 where a header that it can do without (a note) names libevercall.so as the ELF interpreter. The \
+                 file itself is not changed. libevercall.so must be executable for this",
+            ),
+            (
+                "what is answered",
+                "calls of the vsyscall page, and the limit of open files at the start. Other calls of a static \
+                 program are not translated. Dynamic programs that it executes take the preload; static ones are \
+                 not covered, since there is no exec symbol to catch in a static program",
+            ),
+            (
+                "what differs",
+                "/proc/self/exe is the copy in memory (/memfd:NAME), a little longer than the file; AT_EXECFN and \
+                 the name in /proc/self/comm come from argv[0]. A program with setuid, setgid or file capabilities \
+                 is refused where it would gain rights by them: a copy has none",
+            ),
         ],
     ),
     VARIABLES,

@@ -34,7 +34,7 @@ pub enum Action {
     ///
     /// Puts libevercall.so in front of LD_PRELOAD, sets the EVERCALL_ variables from the options given,
     /// and becomes PROGRAM, which is looked up in PATH. An option that is not given leaves its variable
-    /// as it is.
+    /// as it is. A static PROGRAM runs from a copy in memory that has libevercall.so as its ELF interpreter.
     #[command(after_long_help = manual::help(manual::RUN))]
     #[command(override_usage = "evercall run [OPTIONS] [--] PROGRAM [ARGUMENT]...")]
     Run(RunOptions),
@@ -70,6 +70,9 @@ pub struct RunOptions {
     /// The cap on RLIMIT_NOFILE: auto (1048576), off, or a number
     #[arg(long, value_name = "LIMIT", value_parser = Nofile::parse)]
     pub nofile: Option<Nofile>,
+    /// Answer calls of the vsyscall page: everywhere (on), where the libc can make them (auto), or not (off)
+    #[arg(long, value_name = "WHEN")]
+    pub vsyscall: Option<Vsyscall>,
     /// Do not put the preload back when a program clears its environment
     #[arg(long)]
     pub no_keep: bool,
@@ -102,6 +105,17 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
+/// `EVERCALL_VSYSCALL`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Vsyscall {
+    /// Everywhere
+    On,
+    /// In static programs, and where the libc is old enough
+    Auto,
+    /// Nowhere
+    Off,
 }
 
 /// `EVERCALL_NOFILE`.

@@ -3,7 +3,7 @@
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 use object::{Endianness, ReadCache, ReadRef};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -24,10 +24,19 @@ const LONGEST_DYNAMIC: u64 = 1 << 20;
 pub enum Kind {
     /// An ELF file.
     Elf(Elf),
-    /// A text whose first line names this interpreter.
-    Script(PathBuf),
+    /// A text whose first line names an interpreter.
+    Script(Script),
     /// Neither: the kernel will say what it makes of it.
     Other,
+}
+
+/// The first line of a script.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What runs it.
+    pub interpreter: PathBuf,
+    /// What that gets before the script's own path.
+    pub argument: Option<OsString>,
 }
 
 /// What the headers of an ELF file say.
@@ -37,6 +46,8 @@ pub struct Elf {
     pub architecture: Architecture,
     /// How it is loaded.
     pub loading: Loading,
+    /// Whether it can be begun: it has an entry point.
+    pub has_entry: bool,
 }
 
 /// How an ELF file is loaded.
@@ -108,7 +119,7 @@ pub fn kind(path: &Path) -> Result<Kind, Unknown> {
     let mut first = Vec::new();
     (&file).take(FIRST_BYTES).read_to_end(&mut first)?;
     if let Some(line) = first.strip_prefix(b"#!") {
-        return Ok(interpreter(line).map_or(Kind::Other, Kind::Script));
+        return Ok(script(line).map_or(Kind::Other, Kind::Script));
     }
     if !first.starts_with(&elf::ELFMAG) {
         return Ok(Kind::Other);
@@ -122,12 +133,15 @@ pub fn kind(path: &Path) -> Result<Kind, Unknown> {
     }
 }
 
-/// The path after `#!`, up to a blank or the end of the line, as fs/binfmt_script.c reads it.
-fn interpreter(after_mark: &[u8]) -> Option<PathBuf> {
+/// What follows `#!`, as fs/binfmt_script.c reads it: a path up to a blank, the rest of the line as one
+/// argument without the blanks around it.
+fn script(after_mark: &[u8]) -> Option<Script> {
     let line = after_mark.split(|&b| b == b'\n' || b == 0).next()?;
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let path = line.split(blank).find(|word| !word.is_empty())?;
-    Some(PathBuf::from(OsStr::from_bytes(path)))
+    let line = &line[line.iter().position(|b| !blank(b))?..=line.iter().rposition(|b| !blank(b))?];
+    let (path, rest) = line.split_at(line.iter().position(blank).unwrap_or(line.len()));
+    let argument = rest.iter().position(|b| !blank(b)).map(|start| OsStr::from_bytes(&rest[start..]).into());
+    Some(Script { interpreter: PathBuf::from(OsStr::from_bytes(path)), argument })
 }
 
 fn read_elf<'data, E, R>(data: R) -> Result<Elf, Unknown>
@@ -142,9 +156,10 @@ where
         is_big_endian: header.is_big_endian(),
         machine: header.e_machine(endian),
     };
+    let has_entry = header.e_entry(endian).into() != 0;
     let r#type = header.e_type(endian);
     if !matches!(r#type, elf::ET_EXEC | elf::ET_DYN) {
-        return Ok(Elf { architecture, loading: Loading::None });
+        return Ok(Elf { architecture, loading: Loading::None, has_entry });
     }
     let mut loading = if r#type == elf::ET_EXEC { Loading::Static } else { Loading::Shared };
     for segment in header.program_headers(endian, data)? {
@@ -159,7 +174,7 @@ where
         }
         if let Some(path) = segment.interpreter(endian, data)? {
             let path = PathBuf::from(OsStr::from_bytes(path));
-            return Ok(Elf { architecture, loading: Loading::Dynamic(path) });
+            return Ok(Elf { architecture, loading: Loading::Dynamic(path), has_entry });
         }
         for entry in segment.dynamic(endian, data)?.unwrap_or(&[]) {
             // A static program that can be loaded anywhere (-static-pie).
@@ -170,7 +185,7 @@ where
             }
         }
     }
-    Ok(Elf { architecture, loading })
+    Ok(Elf { architecture, loading, has_entry })
 }
 
 #[cfg(test)]
@@ -199,11 +214,15 @@ mod tests {
 
     #[test]
     fn the_first_line_is_read_as_the_kernel_reads_it() {
-        let path = |line: &str| interpreter(line.as_bytes());
-        assert_eq!(path("/bin/sh\necho"), Some("/bin/sh".into()));
-        assert_eq!(path(" \t/usr/bin/env perl -w\n"), Some("/usr/bin/env".into()));
-        assert_eq!(path("/bin/sh"), Some("/bin/sh".into()));
-        assert_eq!(path("  \n/bin/sh"), None);
-        assert_eq!(path(""), None);
+        let line = |line: &str| script(line.as_bytes());
+        let is = |interpreter: &str, argument: Option<&str>| {
+            Some(Script { interpreter: interpreter.into(), argument: argument.map(OsString::from) })
+        };
+        assert_eq!(line("/bin/sh\necho"), is("/bin/sh", None));
+        assert_eq!(line(" \t/usr/bin/env perl -w\n"), is("/usr/bin/env", Some("perl -w")));
+        assert_eq!(line("/bin/sh \t-e  x \t\n"), is("/bin/sh", Some("-e  x")));
+        assert_eq!(line("/bin/sh  "), is("/bin/sh", None));
+        assert_eq!(line("  \n/bin/sh"), None);
+        assert_eq!(line(""), None);
     }
 }

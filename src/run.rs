@@ -1,11 +1,12 @@
-//! `evercall run`: becomes a program that has libevercall.so preloaded. Where a preload cannot reach the
-//! program, says so instead.
+//! `evercall run`: becomes a program that has libevercall.so preloaded, or a static program that has it as its
+//! interpreter. Where neither reaches the program, says so instead.
 
-use crate::exec;
+use crate::exec::{self, Program};
 use crate::failure::Failure;
 use crate::library::Library;
 use crate::options::{RunOptions, word};
-use crate::program::{self, Elf, Kind, Loading, Unknown};
+use crate::program::{self, Elf, Kind, Loading, Script, Unknown};
+use crate::static_program;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -37,9 +38,11 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     let mut last = None;
     for candidate in candidates(&program) {
         if candidate.metadata().is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0) {
-            judge(&candidate, &library)?;
+            if let Some(run) = judge(&candidate, &options.command, &library)? {
+                return Err(run.become_it(&library, &settings));
+            }
         }
-        let error = exec::exec(&candidate, &options.command, &settings);
+        let error = exec::exec(Program::Path(&candidate), &options.command, &settings);
         // As execvp: a file that is not there never hides the reason why another could not be run.
         let goes_on = matches!(
             error.kind(),
@@ -67,6 +70,7 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     set("EVERCALL_LOG_TO", options.log_to.as_ref().map(|log_to| log_to.setting()));
     set("EVERCALL_FORCE", (!options.force.is_empty()).then(|| options.force.join(",").into()));
     set("EVERCALL_NOFILE", options.nofile.map(|nofile| nofile.setting().into()));
+    set("EVERCALL_VSYSCALL", options.vsyscall.map(|vsyscall| word(vsyscall).into()));
     set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));
     settings
 }
@@ -84,9 +88,20 @@ fn candidates(program: &OsStr) -> Vec<PathBuf> {
     env::split_paths(&path).map(|folder| folder.join(program)).collect()
 }
 
-/// Whether the preload reaches the program: an error says why not.
-fn judge(file: &Path, library: &Library) -> Result<(), Failure> {
+/// A static program that is to be run.
+struct Static {
+    /// For messages: the file, and the script it runs.
+    name: String,
+    file: PathBuf,
+    /// What the kernel would give it.
+    arguments: Vec<OsString>,
+}
+
+/// Whether the library reaches the program: an error says why not. Where the preload does not, and the
+/// library as its interpreter does, the static program comes back.
+fn judge(file: &Path, arguments: &[OsString], library: &Library) -> Result<Option<Static>, Failure> {
     let mut current = file.to_path_buf();
+    let mut arguments = arguments.to_vec();
     for _ in 0..=SCRIPT_LEVELS {
         let name = if current == file {
             file.display().to_string()
@@ -94,14 +109,20 @@ fn judge(file: &Path, library: &Library) -> Result<(), Failure> {
             format!("{}, which runs {},", current.display(), file.display())
         };
         match program::kind(&current) {
-            Ok(Kind::Script(interpreter)) => {
+            Ok(Kind::Script(Script { interpreter, argument })) => {
                 log::debug!("{name} is a script for {}", interpreter.display());
+                let first = [Some(interpreter.clone().into()), argument, Some(current.into())];
+                arguments.splice(..1, first.into_iter().flatten());
                 current = interpreter;
                 continue;
             }
             Ok(Kind::Elf(elf)) => {
                 log::debug!("{name} is an ELF file: {}, {:?}", elf.architecture, elf.loading);
                 reaches(&name, &elf, library)?;
+                // Who may not execute it gets the kernel's answer: a copy would be executable.
+                if elf.loading == Loading::Static && exec::may_execute(file) && exec::may_execute(&current) {
+                    return Ok(Some(Static { name, file: current, arguments }));
+                }
                 warn_of_secure_execution(&current, &name);
             }
             Ok(Kind::Other) => log::debug!("{name} is left to the kernel to judge"),
@@ -114,7 +135,7 @@ fn judge(file: &Path, library: &Library) -> Result<(), Failure> {
         }
         break;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn reaches(name: &str, elf: &Elf, library: &Library) -> Result<(), Failure> {
@@ -132,30 +153,77 @@ fn reaches(name: &str, elf: &Elf, library: &Library) -> Result<(), Failure> {
             elf.architecture
         )));
     }
-    if elf.loading == Loading::Static {
-        return Err(Failure::cannot_run(format!(
-            "{name} is a static program, and a preload cannot reach it: it has no dynamic loader (no PT_INTERP) that \
-             would read LD_PRELOAD. Run a dynamically linked build of it, or run it without evercall"
-        )));
-    }
     Ok(())
+}
+
+impl Static {
+    /// Comes back only with the reason why it did not become the program.
+    fn become_it(self, library: &Library, settings: &[(&str, OsString)]) -> Failure {
+        let refused = |why: String| {
+            Failure::cannot_run(format!(
+                "{} is a static program, and evercall cannot reach it: {why}. Run a dynamically linked build of it, \
+                 or run it without evercall",
+                self.name
+            ))
+        };
+        let rights = match rights_gained(&self.file) {
+            None if exec::has_capabilities(&self.file) && !is_root() => Some("has file capabilities"),
+            rights => rights.map(|bit| if bit == "setuid" { "is setuid" } else { "is setgid" }),
+        };
+        if let Some(rights) = rights {
+            return refused(format!(
+                "it {rights}, and the copy in memory that would be run has no such rights"
+            ));
+        }
+        let path = library.path.display();
+        if !library.has_entry {
+            return refused(format!("{path} has no entry point, which a libevercall.so has"));
+        }
+        if !exec::may_execute(&library.path) {
+            return refused(format!(
+                "{path} is not executable, as its ELF interpreter must be (chmod +x, and no mount with noexec)"
+            ));
+        }
+        let copy = match static_program::interpreted(&self.file, library) {
+            Ok(copy) => copy,
+            Err(why) => return refused(why),
+        };
+        let error = exec::exec(Program::File(&copy), &self.arguments, settings);
+        refused(match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM) => format!(
+                "a security module, a seccomp filter or the sysctl vm.memfd_noexec forbids to execute a copy in \
+                 memory ({error})"
+            ),
+            Some(libc::ENOSYS) => format!("this kernel has no execveat (Linux 3.19) ({error})"),
+            _ => format!("its copy in memory cannot be executed: {error}"),
+        })
+    }
 }
 
 /// ld.so takes no preload with a slash into a program that gains rights (ld.so(8), AT_SECURE).
 fn warn_of_secure_execution(file: &Path, name: &str) {
-    let Ok(of_file) = file.metadata() else { return };
+    if let Some(bit) = rights_gained(file) {
+        log::warn!(
+            "{name} is a {bit} program: ld.so ignores LD_PRELOAD with a slash there, so evercall will not act in it. \
+             To have it there, name libevercall.so in /etc/ld.so.preload"
+        );
+    }
+}
+
+/// The mode bit by which a file gives its program rights that we do not have.
+fn rights_gained(file: &Path) -> Option<&'static str> {
+    let of_file = file.metadata().ok()?;
     // The owner of /proc/self is who we are.
     let us = Path::new("/proc/self").metadata().ok();
     let setuid = of_file.mode() & S_ISUID != 0 && us.as_ref().is_none_or(|us| us.uid() != of_file.uid());
     let setgid = of_file.mode() & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP
         && us.as_ref().is_none_or(|us| us.gid() != of_file.gid());
-    if setuid || setgid {
-        log::warn!(
-            "{name} is a {} program: ld.so ignores LD_PRELOAD with a slash there, so evercall will not act in it. To \
-             have it there, name libevercall.so in /etc/ld.so.preload",
-            if setuid { "setuid" } else { "setgid" }
-        );
-    }
+    if setuid { Some("setuid") } else { setgid.then_some("setgid") }
+}
+
+/// Whether file capabilities give nothing new.
+fn is_root() -> bool {
+    Path::new("/proc/self").metadata().is_ok_and(|us| us.uid() == 0)
 }
 
 /// Why the kernel refused, with the exit codes of env(1).
@@ -164,10 +232,10 @@ fn refused(program: &OsStr, file: &Path, error: &io::Error) -> Failure {
     let name = file.display();
     if error.kind() == ErrorKind::NotFound {
         return Failure::not_found(match program::kind(file) {
-            Ok(Kind::Script(missing)) => format!(
+            Ok(Kind::Script(Script { interpreter, .. })) => format!(
                 "{name} is a script for {}, and that (or what it needs) is not there; install it, or mend the first \
                  line of the script",
-                missing.display()
+                interpreter.display()
             ),
             Ok(Kind::Elf(Elf { loading: Loading::Dynamic(missing), .. })) => format!(
                 "{name} needs the dynamic loader {}, which is not there; install the libc it belongs to",
@@ -183,7 +251,7 @@ fn refused(program: &OsStr, file: &Path, error: &io::Error) -> Failure {
         ErrorKind::PermissionDenied => {
             "permission denied. Is it executable (chmod +x), and every folder on the way to it open?".to_string()
         }
-        _ if error.raw_os_error() == Some(ENOEXEC) => {
+        _ if error.raw_os_error() == Some(libc::ENOEXEC) => {
             "the kernel knows no such kind of program. If it is a script without a first line #!, run it by its \
              shell: evercall run sh FILE"
                 .to_string()
@@ -192,6 +260,3 @@ fn refused(program: &OsStr, file: &Path, error: &io::Error) -> Failure {
     };
     Failure::cannot_run(format!("{name} cannot be run: {why}"))
 }
-
-/// Has no `ErrorKind` (errno(3)).
-const ENOEXEC: i32 = 8;

@@ -173,6 +173,9 @@ fn each_option_sets_its_variable_and_no_other() {
         (vec!["--nofile", "off"], "EVERCALL_NOFILE=off"),
         (vec!["--nofile", "4096"], "EVERCALL_NOFILE=4096"),
         (vec!["--no-keep"], "EVERCALL_KEEP=off"),
+        (vec!["--vsyscall", "on"], "EVERCALL_VSYSCALL=on"),
+        (vec!["--vsyscall=auto"], "EVERCALL_VSYSCALL=auto"),
+        (vec!["--vsyscall", "off"], "EVERCALL_VSYSCALL=off"),
     ] {
         let (status, stdout, stderr) = output(scratch.run(&[]).args(&options).args(["--", "env"]));
         assert_eq!(status, Some(0), "{options:?}: {stderr}");
@@ -198,6 +201,7 @@ fn wrong_option_values_are_told_with_the_option_and_what_would_do() {
         (["--log", "some"], ["--log", "first"]),
         (["--force", "ustt"], ["--force", "'ustat'"]),
         (["--force", "ustat,"], ["--force", "all"]),
+        (["--vsyscall", "yes"], ["--vsyscall", "on, auto, off"]),
         (["--nofile", "0"], ["--nofile", "a number from 1 up"]),
         (["--nofile", "-1"], ["-1", "Usage"]),
         (["--log-to", "fd:77"], ["--log-to", "descriptor 77 is not open"]),
@@ -277,10 +281,11 @@ fn path_is_searched_as_execvp_does() {
 }
 
 #[test]
-fn a_static_program_is_refused_with_the_reason() {
+fn a_static_program_is_refused_where_the_library_cannot_be_its_interpreter() {
     let scratch = Scratch::new();
     let program = scratch.gcc(&["-static"], "program.c", "static");
-    assert_error(&mut scratch.run(&[&"./static"]), 126, &["./static is a static program", "PT_INTERP"]);
+    let holds = ["./static is a static program", &scratch.library(), "has no entry point"];
+    assert_error(&mut scratch.run(&[&"./static"]), 126, &holds);
     if scratch.try_gcc(&["-static-pie"], "program.c", "static-pie") {
         assert_error(&mut scratch.run(&[&"./static-pie"]), 126, &["./static-pie is a static program"]);
     }
@@ -517,7 +522,7 @@ fn man_pages_and_completions_come_from_the_options() {
         for section in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH FILES", "/etc/evercall.conf"] {
             assert_eq!(text.matches(section).count(), 1, "{page}: {section}");
         }
-        for variable in ["LOG", "LOG_FORMAT", "LOG_TO", "FORCE", "NOFILE", "KEEP"] {
+        for variable in ["LOG", "LOG_FORMAT", "LOG_TO", "FORCE", "NOFILE", "VSYSCALL", "KEEP"] {
             assert!(text.contains(&format!("EVERCALL_{variable}\\fR")), "{page}: {variable}");
         }
         assert!(!text.contains("generate"), "hidden commands stay hidden");
