@@ -2,6 +2,16 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // A frame before the assembly of `syscall` and `execl` would shift the arguments on the stack
+    // (arch/x86_64_doors.rs). Rust 1.88 has naked functions for that; 1.85 has not.
+    println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    for flag in ["force-frame-pointers", "instrument-coverage"] {
+        assert!(
+            !flags.contains(flag),
+            "libevercall.so cannot be built with -C {flag}: take it out of RUSTFLAGS"
+        );
+    }
     for argument in [
         // One linker everywhere: newer toolchains default to lld, which lays out four segments.
         "-fuse-ld=bfd",
@@ -15,7 +25,7 @@ fn main() {
         "-Wl,-z,noexecstack",
         // The compiler merges like functions into calls of an exported one: those stay inside.
         "-Wl,-Bsymbolic-functions",
-        // Two segments instead of five: each mapping costs every exec (shared/baselines.md).
+        // Two segments instead of five: each mapping costs every exec.
         "-Wl,-z,noseparate-code",
         "-Wl,-z,norelro",
         "-Wl,-z,max-page-size=4096",

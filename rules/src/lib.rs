@@ -11,7 +11,7 @@ pub mod table;
 
 include!(concat!(env!("OUT_DIR"), "/macros.rs"));
 
-/// What makes a rule act (design.md section 4).
+/// What makes a rule act.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
     /// The kernel has no such call, or a seccomp filter refuses it. Asked natively first, once.

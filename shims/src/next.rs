@@ -5,6 +5,7 @@ use crate::arch;
 use crate::elf::{self, Image};
 use crate::start::{LOADER_BASE, PROGRAM_HEADER_COUNT, PROGRAM_HEADERS, VDSO};
 use core::num::NonZeroUsize;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use once_cell::race::OnceNonZeroUsize;
 
 /// A libc function by its six argument registers.
@@ -99,7 +100,23 @@ pub fn is_uclibc() -> bool {
     objects_behind_us().any(|image| image.find(b"__uClibc_main").is_some())
 }
 
-/// The images behind ours in the loader's list, in its order.
+/// The last entry of the loader's list at the start. What is loaded later may be gone again when a caller
+/// of ours comes, and ld.so would not bind to it.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
+/// Remembers the loader's list as it is at the start.
+pub fn at_start() {
+    let mut last = 0;
+    let mut at = first_object().unwrap_or(0);
+    for _ in 0..OBJECTS {
+        let Some(object) = link_map(at) else { break };
+        last = at;
+        at = object.next;
+    }
+    LAST.store(last, Relaxed);
+}
+
+/// The images behind ours in the loader's list, in its order, as far as it went at the start.
 fn objects_behind_us() -> impl Iterator<Item = Image> {
     let (own_dynamic, _) = arch::own_image();
     let mut at = first_object().unwrap_or(0);
@@ -109,7 +126,7 @@ fn objects_behind_us() -> impl Iterator<Item = Image> {
         while left > 0 {
             left -= 1;
             let object = link_map(at)?;
-            at = object.next;
+            at = if at == LAST.load(Relaxed) { 0 } else { object.next };
             if object.dynamic == own_dynamic {
                 behind_us = true;
                 continue;

@@ -8,6 +8,7 @@ use crate::arch;
 use crate::files;
 use crate::handlers;
 use crate::logging;
+use crate::next;
 use crate::settings;
 use crate::state;
 use crate::sys;
@@ -157,6 +158,7 @@ fn begin(first: usize) {
     if SECURE.get() == NOT_TOLD {
         auxiliary_from_proc();
     }
+    next::at_start();
     let environment = if first != 0 { first } else { environment() };
     if settings::read(environment) {
         logging::open();

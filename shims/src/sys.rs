@@ -95,7 +95,7 @@ pub fn open_user_in(folder: c_int, path: User, flags: c_int) -> Result<Fd> {
 
 /// open(2) of a path in the program's memory.
 pub fn open_user(path: User, flags: c_int) -> Result<Fd> {
-    ask!(libc::SYS_open, path.0, flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))
+    open_user_in(libc::AT_FDCWD, path, flags)
 }
 
 /// read(2).
@@ -151,11 +151,6 @@ pub fn pwrite(fd: c_int, bytes: &[u8], at: u64) -> Result<usize> {
 pub fn is_terminal(fd: c_int) -> bool {
     let mut mode: libc::termios = zeroed();
     ask!(libc::SYS_ioctl, fd, libc::TCGETS, &raw mut mode).is_ok()
-}
-
-/// pwrite64(2) at the start of the file.
-pub fn write_at_start(fd: c_int, bytes: &[u8]) -> Result<usize> {
-    ask!(libc::SYS_pwrite64, fd, bytes.as_ptr(), bytes.len(), 0)
 }
 
 /// pwrite64(2) at the start of the file, straight from the program's memory.
@@ -389,13 +384,6 @@ pub fn map_library(file: &Fd, [address, length, offset]: [usize; 3]) -> Result<u
 
 /// Zeroed memory at a fixed free address, readable and writable as brk's.
 pub fn map_zeroed(address: usize, length: usize) -> Result<usize> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])
-}
-
-/// Writable zeroed memory at a fixed free address.
-pub fn map_writable(address: usize, length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     map_fixed([address, length, protection as usize], flags, [usize::MAX, 0])

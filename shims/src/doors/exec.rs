@@ -7,7 +7,7 @@ use crate::memory;
 use crate::next::Next;
 use crate::signals;
 use crate::start;
-use crate::sys::User;
+use crate::sys::{self, User};
 
 /// An exec whose arguments hold the environment at `index`: `exec` gets them with it replaced. The last
 /// moment for the log's summary.
@@ -35,11 +35,13 @@ fn searched_for(file: usize) -> File {
     if memory::has_slash(User(file)) { File::at(User(file)) } else { File::Elsewhere(User(file)) }
 }
 
-/// A libc function by its next definition, in the kernel's convention; ENOSYS if there is none.
+/// A libc function by its next definition, in the kernel's convention. Where the libc has none: the system
+/// call, if it is one, else ENOSYS.
 fn call(next: &Next, name: &[u8], args: [usize; 6]) -> isize {
     match next.find(name) {
         // SAFETY: the caller's own call, or the same exec by its sister with an environment.
         Some(function) => unsafe { as_kernel(function, args) },
+        None if name == b"execveat" => sys::call(libc::SYS_execveat, args),
         None => -(libc::ENOSYS as isize),
     }
 }

@@ -178,7 +178,7 @@ fn vector<const SIZE: usize>(file: &Fd, request: &Request) -> Result<usize> {
             memory::read(request.new.at(index * SIZE), part)?;
             text.decimal(u64::from_le_bytes(value)).push(b"\t");
         }
-        sys::write_at_start(file.0, text.bytes())?;
+        sys::pwrite(file.0, text.bytes(), 0)?;
     }
     Ok(copied)
 }

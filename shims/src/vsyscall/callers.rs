@@ -11,8 +11,8 @@ const CALLERS: usize = 24;
 static ADDRESSES: [AtomicUsize; CALLERS] = [const { AtomicUsize::new(0) }; CALLERS];
 static ANSWERS: [AtomicU32; CALLERS] = [const { AtomicU32::new(0) }; CALLERS];
 
-/// Counts an answer to a caller, by its return address: true for its first.
-pub fn count(caller: usize) -> bool {
+/// Counts an answer to a caller, by its return address.
+pub fn count(caller: usize) {
     for (address, answers) in ADDRESSES.iter().zip(&ANSWERS) {
         let known = match address.load(Acquire) {
             0 => match address.compare_exchange(0, caller, AcqRel, Acquire) {
@@ -22,10 +22,10 @@ pub fn count(caller: usize) -> bool {
             known => known,
         };
         if known == caller {
-            return answers.fetch_add(1, Relaxed) == 0;
+            answers.fetch_add(1, Relaxed);
+            return;
         }
     }
-    false
 }
 
 /// The callers that got answers, and how many.

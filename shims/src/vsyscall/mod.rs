@@ -146,7 +146,8 @@ pub fn answer(registers: &Registers, room_to_log: bool) -> Option<Answer> {
         GUARDED.store(ANSWERED, Relaxed);
         return Some(answer);
     }
-    let patched = callers::count(caller) && patch::call_site(caller, entry);
+    callers::count(caller);
+    let patched = patch::call_site(caller, entry);
     if room_to_log && logging::is_on() {
         let mut became = Text::<96>::new();
         became.push(entry.name()).push(b" for the call that returns to ").hex(caller as u64);

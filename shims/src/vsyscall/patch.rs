@@ -11,8 +11,8 @@ use crate::memory;
 use crate::sys::{self, User};
 use crate::vdso;
 use core::sync::atomic::{
-    AtomicU8,
-    Ordering::{Acquire, Release},
+    AtomicU8, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// Where our page has to be: the vsyscall page's address with its upper bytes cut.
@@ -28,14 +28,27 @@ const THERE: u8 = 2;
 const REFUSED: u8 = 3;
 static PAGE_STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
+/// Return addresses of calls that cannot be patched, so that not every fault tries again.
+static LEFT_ALONE: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
+
 /// Patches the call that returns to `caller`. False where it has another form, or where the host refuses.
 pub fn call_site(caller: usize, entry: Entry) -> bool {
-    let mut code = [0u8; 10];
-    if memory::read(User(caller.wrapping_sub(code.len())), &mut code).is_err() {
+    if LEFT_ALONE.iter().any(|address| address.load(Relaxed) == caller) {
         return false;
     }
+    let patched = patch(caller, entry).is_some();
+    if !patched {
+        let free = |address: &&AtomicUsize| address.compare_exchange(0, caller, Relaxed, Relaxed).is_ok();
+        let _ = LEFT_ALONE.iter().find(free);
+    }
+    patched
+}
+
+fn patch(caller: usize, entry: Entry) -> Option<()> {
+    let mut code = [0u8; 10];
+    memory::read(User(caller.wrapping_sub(code.len())), &mut code).ok()?;
     let immediate = (entry.address() as u32).to_le_bytes();
-    let done = match code {
+    match code {
         // mov $imm32, %r8..%r15; call *%r8..%r15
         [0x49, 0xc7, mov, a, b, c, d, 0x41, 0xff, call]
             if mov & 0xf8 == 0xc0
@@ -68,8 +81,7 @@ pub fn call_site(caller: usize, entry: Entry) -> bool {
             set_pointer(next.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]) as isize), entry)
         }
         _ => None,
-    };
-    done.is_some()
+    }
 }
 
 /// Changes one byte of code.
@@ -106,7 +118,7 @@ fn make_page() -> Option<()> {
     if functions.iter().any(|(_, function)| function.is_none()) {
         return None;
     }
-    sys::map_writable(TRAMPOLINES, PAGE).ok()?;
+    sys::map_zeroed(TRAMPOLINES, PAGE).ok()?;
     for (entry, function) in functions {
         let code = arch::trampoline(function?);
         memory::write(User(TRAMPOLINES + entry as usize), &code).ok()?;
