@@ -7,6 +7,8 @@ CARGO   ?= cargo
 TARGET  := x86_64-unknown-linux-gnu
 COMMAND := target/$(TARGET)/release/evercall
 
+# Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
+.NOTPARALLEL:
 .PHONY: build shim command programs docs demo test test-rust test-kernels bench lint fmt install clean needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, man pages and completions
@@ -53,7 +55,7 @@ bench: build needed-bench
 	$(CARGO) bench --locked --bench bench
 
 ## lint: rustfmt and clippy, warnings are errors
-lint: needed-build
+lint: needed-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p evercall --test kernels -- -D warnings

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target of the Makefile needs and this machine lacks.
-# usage: install-needed.sh build|test|kernels|bench
+# usage: install-needed.sh build|lint|test|kernels|bench
 set -eu
 
 missing=
@@ -16,12 +16,19 @@ rust_is_new_enough() {
     [ "${minor:-0}" -ge 85 ]
 }
 
+lints_are_there() {
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1
+}
+
 libs=/usr/lib/x86_64-linux-gnu
 need cc gcc
 need ld.bfd binutils
 need $libs/libc.a libc6-dev
+need /etc/ssl/certs/ca-certificates.crt ca-certificates
+rust= lint=
 case $1 in
 build) ;;
+lint) lints_are_there || lint=missing ;;
 test)
     need musl-gcc musl-tools
     need diet dietlibc-dev
@@ -30,7 +37,10 @@ test)
     for tool in strace debootstrap podman runc git perl python3 fakeroot faketime eatmydata; do
         need $tool $tool
     done
+    need busybox busybox-static
+    need setcap libcap2-bin
     need $libs/libjemalloc.so.2 libjemalloc2
+    need javac default-jdk-headless
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86
@@ -43,26 +53,26 @@ bench)
     done
     ;;
 *)
-    echo "install-needed.sh: build, test, kernels or bench, not \"$1\"" >&2
+    echo "install-needed.sh: build, lint, test, kernels or bench, not \"$1\"" >&2
     exit 1
     ;;
 esac
 
-if [ -z "$missing" ] && rust_is_new_enough; then
+rust_is_new_enough || rust=missing
+
+if [ -z "$missing$rust$lint" ]; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "missing, to be installed as root:$missing$(rust_is_new_enough || echo ' cargo (1.85 or newer)')" >&2
+    echo "missing, to be installed as root:$missing${rust:+ cargo (1.85 or newer)}${lint:+ clippy and rustfmt}" >&2
     exit 1
 fi
 apt-get update -q >/dev/null
-if ! rust_is_new_enough; then
-    # trixie's own cargo is 1.85; bookworm's is older, and has a newer one beside it as cargo-web.
-    if apt-cache show cargo-web >/dev/null 2>&1; then
-        missing="$missing cargo-web rustc-web"
-    else
-        missing="$missing cargo rustc rust-clippy rustfmt"
-    fi
+# trixie's own cargo is 1.85; bookworm's is older, and has a newer one beside it as cargo-web.
+if apt-cache show cargo-web >/dev/null 2>&1; then
+    missing="$missing${rust:+ cargo-web rustc-web}${lint:+ rust-web-clippy rustfmt-web}"
+else
+    missing="$missing${rust:+ cargo rustc}${lint:+ rust-clippy rustfmt}"
 fi
 echo "installing:$missing"
 # shellcheck disable=SC2086 # a list of words
