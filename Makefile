@@ -40,7 +40,7 @@ demo: build
 	./demo.sh
 
 ## test: everything that proves it
-test: lint build programs test-rust
+test: build programs test-rust
 
 test-rust:
 	$(CARGO) test --locked -p evercall -p evercall-rules
@@ -54,10 +54,12 @@ test-kernels: needed-kernels shim command programs
 bench: build needed-bench
 	$(CARGO) bench --locked --bench bench
 
-## lint: rustfmt and clippy, warnings are errors
+## lint: rustfmt and clippy, warnings are errors. Not part of `test`: another clippy finds other things
+# The shim goes by itself, since in one run with the command its `log` would be built with std.
 lint: needed-lint
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --exclude evercall-shims --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p evercall-shims --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p evercall --test kernels -- -D warnings
 
 fmt:

@@ -104,5 +104,8 @@ fn the_page_adds_a_rule_that_works() {
     );
     assert_eq!(text(&output.stdout), "True\n");
     let log = text(&output.stderr);
-    assert!(log.contains("getpgrp: getpgrp() = ") && log.contains("[getpgid(0)]"), "no line in the log: {log}");
+    assert!(
+        log.contains("getpgrp: getpgrp() = ") && log.contains("[getpgid(0)]"),
+        "no line in the log: {log}"
+    );
 }

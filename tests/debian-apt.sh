@@ -4,6 +4,17 @@
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
+# Where what was fetched is kept: outside the tree, so that a new checkout has it too.
+cache_folder() {
+    if [ -n "${EVERCALL_ROOTS:-}" ]; then
+        echo "$EVERCALL_ROOTS"
+    elif [ "$(id -u)" = 0 ]; then
+        echo /var/cache/evercall
+    else
+        echo "${XDG_CACHE_HOME:-$HOME/.cache}/evercall"
+    fi
+}
+
 known_archive() {
     apt-get indextargets --format '$(REPO_URI)|$(ORIGIN)|$(LABEL)' 'Created-By: Packages' |
         sed -n "s,/*|Debian|$1\$,,p" | sed -n 1p

@@ -10,7 +10,8 @@ set -eu
 
 kind=$1
 suite=$2
-cache=${EVERCALL_ROOTS:-/var/cache/evercall}
+. "$(dirname "$0")/debian-apt.sh"
+cache=$(cache_folder)
 root=$cache/$suite-$kind
 
 if [ -d "$root" ]; then
@@ -18,7 +19,6 @@ if [ -d "$root" ]; then
     exit 0
 fi
 
-. "$(dirname "$0")/debian-apt.sh"
 mirror=$(archive)
 
 mkdir -p "$cache"

@@ -3,13 +3,14 @@
 # release, and two small modules. Looks for a newer one once a week; without a network the last one stays.
 # usage: fetch.sh SUITE
 # It is the cloud kernel: a third of the size, built from the same source with the same options for old
-# interfaces but the x32 ones. Kept in $EVERCALL_ROOTS/kernels, else /var/cache/evercall/kernels, and renamed
+# interfaces but the x32 ones. Kept in $EVERCALL_ROOTS/kernels, else /var/cache/evercall/kernels (or the user's own cache), and renamed
 # into place when whole. The archive is this machine's own, as its apt knows it.
 set -eu
 
 suite=$1
 here=$(dirname "$0")
-cache=${EVERCALL_ROOTS:-/var/cache/evercall}/kernels
+. "$here/../debian-apt.sh"
+cache=$(cache_folder)/kernels
 current=$cache/$suite # a link to the newest
 
 if [ -n "$(find "$current/" -maxdepth 1 -name checked -mtime -7 2>/dev/null)" ]; then
@@ -30,7 +31,6 @@ finish() {
 trap 'finish $?' EXIT
 trap 'exit 1' HUP INT TERM
 
-. "$here/../debian-apt.sh"
 
 # The suite of security updates, if there is one, has the newest; it goes before the main suite does.
 lists() {
