@@ -202,9 +202,20 @@ static void pending(void)
     three_calls();
     CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
     CHECK(sent == 2);
+    /* It comes inside sigsuspend, and a child does not inherit it. */
+    int status;
+    CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    kill(getpid(), SIGSEGV);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(sigpending(&waiting) || sigismember(&waiting, SIGSEGV));
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(sent == 2 && sigsuspend(&old) == -1 && errno == EINTR && sent == 3);
+    CHECK(sigprocmask(SIG_SETMASK, &old, &waiting) == 0 && sigismember(&waiting, SIGSEGV) == 1);
+    three_calls();
     CHECK(signal(SIGSEGV, SIG_IGN) == (void *)on_sent);
     kill(getpid(), SIGSEGV);
-    CHECK(sent == 2);
+    CHECK(sent == 3);
     three_calls();
 }
 

@@ -320,6 +320,18 @@ pub fn raise(signal: c_int) {
     call(libc::SYS_tgkill, [getpid() as usize, thread, signal as usize, 0, 0, 0]);
 }
 
+/// Sends a signal with a siginfo of the kernel's making to this thread or process: rt_tgsigqueueinfo(2),
+/// rt_sigqueueinfo(2).
+pub fn queue_signal(signal: c_int, info: usize, to_thread: bool) {
+    let (process, signal) = (getpid() as usize, signal as usize);
+    if to_thread {
+        let thread = call(libc::SYS_gettid, [0; 6]) as usize;
+        call(libc::SYS_rt_tgsigqueueinfo, [process, thread, signal, info, 0, 0]);
+    } else {
+        call(libc::SYS_rt_sigqueueinfo, [process, signal, info, 0, 0, 0]);
+    }
+}
+
 /// rt_sigpending(2).
 pub fn pending() -> u64 {
     let mut set = 0u64;

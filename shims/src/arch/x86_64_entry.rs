@@ -1,5 +1,6 @@
 //! x86-64: the entry point for a static program that names this library as its ELF interpreter.
 
+#[cfg(not(test))]
 use core::arch::global_asm;
 
 // The kernel starts here with the program's own stack. The library is not relocated yet; the program

@@ -63,11 +63,6 @@ impl Fault<'_> {
         self.word(RSI)
     }
 
-    /// The signal mask that the kernel restores on return.
-    pub fn mask(&self) -> u64 {
-        self.word(MASK) as u64
-    }
-
     /// Goes on with this result, instruction pointer and stack pointer.
     pub fn go_on(&mut self, result: usize, ip: usize, sp: usize) {
         self.set_word(RAX, result);
@@ -81,6 +76,26 @@ impl Fault<'_> {
         let disabled = self.word(STACK_FLAGS) as i32 & libc::SS_DISABLE != 0;
         let on_it = |sp: usize| sp.wrapping_sub(start) < size;
         (!disabled && on_it(self.context as usize) && !on_it(self.sp())).then_some((start, size))
+    }
+
+    /// Bytes left on the alternate stack, if this handler runs on it.
+    pub fn room(&self) -> Option<usize> {
+        let (start, size) = (self.word(STACK_START), self.word(STACK_SIZE));
+        let disabled = self.word(STACK_FLAGS) as i32 & libc::SS_DISABLE != 0;
+        let left = (self.context as usize).wrapping_sub(start);
+        (!disabled && left < size).then_some(left)
+    }
+
+    /// Blocks more signals from the handler's return on.
+    pub fn block(&mut self, signals: u64) {
+        self.set_word(MASK, self.word(MASK) | signals as usize);
+    }
+
+    /// Sends this signal to where it was sent: to this thread, or to the process.
+    pub fn send_again(&self) {
+        // SAFETY: the kernel's siginfo, si_code at its third word.
+        let to_thread = unsafe { self.info.add(2).read() } == libc::SI_TKILL;
+        sys::queue_signal(self.signal, self.info as usize, to_thread);
     }
 
     /// Goes over to the program's handler with the kernel's own frame, as if the kernel had started it, with

@@ -14,7 +14,7 @@ use crate::sys::{self, User};
 pub fn with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([usize; 6]) -> isize) -> isize {
     spawn_with_kept(file, args, index, |args| {
         exit::summary();
-        exec(args)
+        signals::real_for_exec(|| exec(args))
     })
 }
 
@@ -26,7 +26,7 @@ fn spawn_with_kept(file: File, args: [usize; 6], index: usize, exec: impl Fn([us
         if let Some(slot) = args.get_mut(index) {
             *slot = envp.0;
         }
-        signals::real_for_exec(|| exec(args))
+        exec(args)
     })
 }
 
@@ -170,7 +170,7 @@ macro_rules! spawn_door {
                 errno::set(errno_before);
                 match NEXT.find(stringify!($symbol).as_bytes()) {
                     // SAFETY: the caller's own call, to whom it would have gone without us.
-                    Some(function) => unsafe { function(a, b, c, d, e, f) },
+                    Some(function) => signals::real_for_exec(|| unsafe { function(a, b, c, d, e, f) }),
                     None => libc::ENOSYS as isize,
                 }
             })

@@ -82,6 +82,11 @@ pub fn open() {
     }
 }
 
+/// A call was carried out by a rule, on a stack too small for its line.
+pub fn counted(rule: RuleId) {
+    counters::count(rule);
+}
+
 /// A call was carried out by a rule: counts it, and writes its line if one is due.
 #[cold]
 pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize) {

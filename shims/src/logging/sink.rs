@@ -133,12 +133,13 @@ fn write_line(line: &[u8]) -> Result<usize> {
         libc::S_IFSOCK => return sys::send_nowait(fd, line),
         libc::S_IFIFO if own(libc::SIGPIPE) => write_if_room(fd, line),
         libc::S_IFIFO => match sys::write_nowait(fd, line) {
-            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => write_if_room(fd, line),
+            // Pipes take RWF_NOWAIT since 6.4 or so.
+            Err(Errno(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL)) => write_opened_again(fd, line),
             written => written,
         },
         libc::S_IFREG if own(libc::SIGXFSZ) => Err(Errno(libc::EFBIG)),
         libc::S_IFREG => sys::write(fd, line),
-        libc::S_IFCHR if sys::is_terminal(fd) => write_to_terminal(fd, line),
+        libc::S_IFCHR if sys::is_terminal(fd) => write_opened_again(fd, line),
         _ => write_if_room(fd, line),
     };
     let signal = match written {
@@ -156,13 +157,14 @@ fn write_if_room(fd: i32, line: &[u8]) -> Result<usize> {
     if sys::writable(fd) { sys::write(fd, line) } else { Err(Errno(libc::EAGAIN)) }
 }
 
-/// A terminal with room for a part of the line would wait for more: opened once more, it does not.
-fn write_to_terminal(fd: i32, line: &[u8]) -> Result<usize> {
+/// A terminal with room for a part of the line would wait for more, and so would a pipe that another writer
+/// fills meanwhile: opened once more, they do not.
+fn write_opened_again(fd: i32, line: &[u8]) -> Result<usize> {
     let mut path = Text::<40>::new();
     path.push(b"/proc/self/fd/").signed(i64::from(fd));
     match sys::open(path.c_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0) {
         Ok(own) => sys::write(own.0, line),
-        // Another user's terminal, or no /proc.
+        // Another user's, or no /proc.
         Err(_) => write_if_room(fd, line),
     }
 }

@@ -2,12 +2,12 @@
 //! is the door's next definition; its result is handed back as it is, 0 meaning success everywhere.
 
 use super::action::{Action, KNOWN_FLAGS, RESTORER};
-use super::{CARRIER, SEGV, is_pending, mask_changed, set_action, to_real, to_virtual};
+use super::{CARRIER, SEGV, set_action, to_real, to_virtual};
 use crate::errno;
 use crate::memory;
 use crate::sys::{self, User, signal_bit};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use libc::{SA_NODEFER, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV};
+use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV};
 
 /// A libc's or the kernel's `struct sigaction`: where its fields are, bytes.
 pub struct Layout {
@@ -87,19 +87,6 @@ pub fn change_mask<const N: usize>(args: [usize; N], native: impl Fn([usize; N])
     let result = with_set_mapped(args, 1, if unblocks { to_unblock } else { to_real }, native);
     if result as i32 == 0 {
         show_set(User(args.get(2).copied().unwrap_or(0)));
-        mask_changed();
-    }
-    result
-}
-
-/// sigpending(2): a kept SIGSEGV is pending too.
-pub fn pending<const N: usize>(args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
-    let result = native(args);
-    let set = User(args.first().copied().unwrap_or(0));
-    if result as i32 == 0 && is_pending() {
-        if let Ok(real) = memory::get::<u64>(set) {
-            let _ = memory::put(set, real | SEGV);
-        }
     }
     result
 }
@@ -219,7 +206,6 @@ fn block(how: i32) -> bool {
     let before = sys::signal_mask();
     let after = if how == SIG_BLOCK { before | CARRIER } else { before & !(CARRIER | SEGV) };
     sys::set_signal_mask(after);
-    mask_changed();
     before & CARRIER != 0
 }
 
@@ -255,9 +241,32 @@ pub fn set_ignored() -> isize {
 
 /// X/Open's sigpause(3) of SIGSEGV: waits with it unblocked. Not a cancellation point, as libc's is.
 pub fn pause_without() -> isize {
-    let mask = [sys::signal_mask() & !CARRIER];
+    let mask = [sys::signal_mask() & !(CARRIER | SEGV)];
     let result = sys::call(libc::SYS_rt_sigsuspend, [mask.as_ptr() as usize, 8, 0, 0, 0, 0]);
     crate::errno::from_kernel(result)
+}
+
+/// sigvec(3) of SIGSEGV, BSD's sigaction: `{handler, int mask, int flags}`; its flags are SV_ONSTACK 1,
+/// SV_INTERRUPT 2, SV_RESETHAND 4.
+pub fn vector(new: User, old: User) -> core::result::Result<isize, sys::Errno> {
+    let flags = [(1, SA_ONSTACK), (4, SA_RESETHAND)];
+    let before = if new.is_null() {
+        super::current()
+    } else {
+        let [handler, rest] = memory::get::<[usize; 2]>(new)?;
+        let (mask, given) = (rest as u32, rest >> 32);
+        let restart = if given & 2 == 0 { SA_RESTART } else { 0 };
+        let set = flags.iter().filter(|(bit, _)| given & bit != 0).fold(restart, |all, (_, flag)| all | flag);
+        let flags = set as u32 as u64 | RESTORER;
+        set_action(Action { handler, flags, restorer: 0, mask: u64::from(mask) })
+    };
+    if !old.is_null() {
+        let has = |flag: i32| before.flags & flag as u32 as u64 != 0;
+        let interrupts = if has(SA_RESTART) { 0 } else { 2 };
+        let given = flags.iter().filter(|(_, flag)| has(*flag)).fold(interrupts, |all, (bit, _)| all | bit);
+        memory::put(old, [before.handler, before.mask as u32 as usize | given << 32])?;
+    }
+    Ok(0)
 }
 
 /// A mask of sigblock(3) and its like: the first 32 signals in an int.
@@ -277,7 +286,6 @@ pub fn by_number(number: usize, args: [usize; 6], native: impl Fn([usize; 6]) ->
         libc::SYS_rt_sigaction if args[3] != 8 => return None,
         libc::SYS_rt_sigaction => sys::result(action(args, &KERNEL, native).map(|r| r as usize)),
         libc::SYS_rt_sigprocmask => change_mask(args, native),
-        libc::SYS_rt_sigpending => pending(args, native),
         libc::SYS_rt_sigsuspend => with_set(args, 0, native),
         libc::SYS_ppoll => with_set(args, 3, native),
         libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => with_set(args, 4, native),

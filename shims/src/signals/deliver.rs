@@ -2,20 +2,20 @@
 //! program's, delivered as the kernel would have (kernel/signal.c, arch/x86/kernel/signal.c).
 
 use super::action::{self, Action, current, swap};
-use super::{CARRIER, keep_pending, to_real};
+use super::{CARRIER, SEGV, to_real};
 use crate::arch::Fault;
 use crate::sys;
 use crate::vsyscall::{self, Registers};
 use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SIG_DFL, SIG_IGN};
 
-/// Bytes an alternate stack must have for the log's buffers.
-const ROOM_TO_LOG: usize = 32 << 10;
+/// Bytes an alternate stack must have left for the log's buffers.
+const ROOM_TO_LOG: usize = 16 << 10;
 
 /// Our handler.
 pub fn on_fault(fault: &mut Fault<'_>) {
     if fault.is_raised() {
         let registers = Registers { ip: fault.ip(), sp: fault.sp(), rdi: fault.rdi(), rsi: fault.rsi() };
-        let room = fault.alternate_stack().is_none_or(|(_, size)| size >= ROOM_TO_LOG);
+        let room = fault.room().is_none_or(|bytes| bytes >= ROOM_TO_LOG);
         if let Some(answer) = vsyscall::answer(&registers, room) {
             fault.go_on(answer.result, answer.ip, answer.sp);
             return;
@@ -28,10 +28,12 @@ pub fn on_fault(fault: &mut Fault<'_>) {
 fn deliver(fault: &mut Fault<'_>) {
     let action = current();
     let raised = fault.is_raised();
-    let blocked = fault.mask() & CARRIER != 0;
+    // As it is now, not as the frame will restore it: inside sigsuspend these differ.
+    let now = sys::signal_mask();
+    let blocked = now & CARRIER != 0;
     match action.handler {
         // A sent one waits, or is not there at all; a fault cannot wait (force_sig_info).
-        _ if blocked && !raised => return keep_pending(),
+        _ if blocked && !raised => return send_again_blocked(fault, now),
         SIG_IGN if !raised => return,
         SIG_DFL | SIG_IGN => return end(fault),
         _ if blocked => return end(fault),
@@ -42,11 +44,19 @@ fn deliver(fault: &mut Fault<'_>) {
     }
     let own = if action.flags & SA_NODEFER as u64 != 0 { 0 } else { CARRIER };
     // On return the kernel restores the mask of the frame.
-    let mask = fault.mask() | to_real(action.mask) | own;
+    let mask = now | to_real(action.mask) | own;
     let on_alternate = action.flags & SA_ONSTACK as u64 != 0;
     fault.hand_over(action.handler, mask, !on_alternate);
     // No room for the frame: the kernel kills, whatever the handler (force_sigsegv).
     end(fault);
+}
+
+/// A sent signal that the program has blocked waits where it would have: in the kernel. It is blocked for
+/// real until the program changes its mask, which is when a jump to the page would kill this thread.
+fn send_again_blocked(fault: &mut Fault<'_>, now: u64) {
+    sys::set_signal_mask(now | SEGV);
+    fault.block(SEGV);
+    fault.send_again();
 }
 
 /// The default action, at the faulting instruction: it faults again, and the kernel dumps core there. A

@@ -16,8 +16,8 @@ use crate::next;
 use crate::state;
 use crate::sys::{self, signal_bit};
 use core::sync::atomic::{
-    AtomicBool, AtomicU8,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicBool,
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// The bit of SIGSEGV, and of the signal that carries it in real masks.
@@ -28,10 +28,9 @@ const CARRIER: u64 = signal_bit(libc::SIGSTKFLT);
 const FULL: u64 = signal_bit(libc::SIGXCPU) | signal_bit(libc::SIGPWR) | signal_bit(libc::SIGSYS);
 
 /// System calls that carry signal sets or actions: watched at `syscall()` while the handler stands.
-const CALLS: [i64; 10] = [
+const CALLS: [i64; 9] = [
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigpending,
     libc::SYS_rt_sigsuspend,
     libc::SYS_pselect6,
     libc::SYS_ppoll,
@@ -42,9 +41,6 @@ const CALLS: [i64; 10] = [
 ];
 
 static ARMED: AtomicBool = AtomicBool::new(false);
-
-/// A SIGSEGV that was sent (not raised by a fault) while the program had it blocked.
-static PENDING: AtomicU8 = AtomicU8::new(0);
 
 /// The libc hands its `struct sigaction` to the kernel as it is (uClibc).
 static KERNEL_LAYOUT: AtomicBool = AtomicBool::new(false);
@@ -86,10 +82,22 @@ fn ours(restarts: bool) -> Action {
 
 /// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
 fn set_action(new: Action) -> Action {
+    if action::in_vfork_child() {
+        // It shares the parent's memory, but not the parent's actions in the kernel.
+        let _ = action::set_real(&Action {
+            flags: new.flags | action::RESTORER,
+            restorer: arch::restorer(),
+            ..new
+        });
+        return current();
+    }
     let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&new.handler);
     let _ = action::set_real(&ours(!is_handler || new.flags & libc::SA_RESTART as u64 != 0));
-    if new.handler == libc::SIG_IGN {
-        PENDING.store(0, Relaxed);
+    if new.handler == libc::SIG_IGN && sys::pending() & SEGV != 0 {
+        // The kernel forgets what waits where the action becomes SIG_IGN.
+        if let Ok(ours) = action::set_real(&new) {
+            let _ = action::set_real(&ours);
+        }
     }
     swap(new)
 }
@@ -98,6 +106,7 @@ fn set_action(new: Action) -> Action {
 pub fn take_over() -> bool {
     let Ok(theirs) = action::set_real(&ours(true)) else { return false };
     swap(theirs);
+    action::own();
     KERNEL_LAYOUT.store(next::is_uclibc(), Relaxed);
     ARMED.store(true, Release);
     // A mask that was inherited with SIGSEGV in it becomes ours.
@@ -124,7 +133,8 @@ pub fn give_back() {
     }
 }
 
-/// Runs an exec with the program's own state made real, since handlers end there and masks do not.
+/// Runs an exec with the program's own state made real, since handlers end there and masks do not. An
+/// ignored SIGSEGV is so for the other threads too meanwhile: one that jumps to the page just then dies.
 pub fn real_for_exec(exec: impl FnOnce() -> isize) -> isize {
     if !armed() {
         return exec();
@@ -160,30 +170,13 @@ pub fn keeping_carrier(work: impl FnOnce() -> isize) -> isize {
     result
 }
 
-/// Keeps a sent SIGSEGV for later.
-fn keep_pending() {
-    PENDING.store(1, Relaxed);
-}
-
-/// Whether one waits.
-pub fn is_pending() -> bool {
-    PENDING.load(Relaxed) != 0
-}
-
-/// After the program changed its mask: sends a kept SIGSEGV again, if it may come now.
-pub fn mask_changed() {
-    if is_pending() && sys::signal_mask() & CARRIER == 0 && PENDING.swap(0, AcqRel) != 0 {
-        sys::raise(libc::SIGSEGV);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn sets_read_back_as_they_were_set() {
-        for set in [0, SEGV, u64::MAX, signal_bit(libc::SIGINT) | SEGV, u64::MAX & !SEGV & !CARRIER] {
+        for set in [0, SEGV, u64::MAX, signal_bit(libc::SIGINT) | SEGV, !(SEGV | CARRIER)] {
             assert_eq!(to_virtual(to_real(set)), set, "{set:x}");
             assert_eq!(to_real(set) & SEGV, 0);
         }

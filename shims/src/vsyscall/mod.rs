@@ -148,7 +148,9 @@ pub fn answer(registers: &Registers, room_to_log: bool) -> Option<Answer> {
     }
     callers::count(caller);
     let patched = patch::call_site(caller, entry);
-    if room_to_log && logging::is_on() {
+    if logging::is_on() && !room_to_log {
+        logging::counted(RuleId::Vsyscall);
+    } else if logging::is_on() {
         let mut became = Text::<96>::new();
         became.push(entry.name()).push(b" for the call that returns to ").hex(caller as u64);
         became.push(if patched { b", call site patched to the vDSO" } else { b"" });
