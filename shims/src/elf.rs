@@ -1,7 +1,8 @@
 //! A loaded ELF image, read in place: its dynamic section, and a symbol looked up in its hash tables.
 //!
 //! Hash tables differ between libcs and linkers, so nothing in them is trusted: every table must lie near
-//! its dynamic section, nothing is read behind its end, an empty or damaged bucket means "not here".
+//! its dynamic section, nothing is read behind its end (the next table's start; the last one has no next), an
+//! empty or damaged bucket means "not here".
 
 /// Dynamic tags (elf(5)).
 const DT_HASH: usize = 4;

@@ -20,6 +20,7 @@ mod interpreter;
 mod logging;
 mod memory;
 mod next;
+mod owner;
 mod probe;
 mod settings;
 mod signals;

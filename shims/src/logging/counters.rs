@@ -1,16 +1,17 @@
 //! How often each rule acted, per process. The counters live in a page of their own that a fork's child
 //! finds empty, so that nothing need be asked about pids in a call; a vfork child shares its parent's.
 
+use crate::owner::Owner;
 use crate::sys;
 use core::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU32,
+    AtomicPtr, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 use evercall_rules::packed::RuleId;
 
 struct Page {
     /// The process that counts here; 0 after a fork.
-    owner: AtomicI32,
+    owner: Owner,
     /// Lines that could not be written.
     dropped: AtomicU32,
     /// Translations by rule, not summed up yet.
@@ -36,16 +37,14 @@ pub fn prepare() {
         return;
     }
     if let Some(page) = page() {
-        page.owner.store(sys::getpid(), Relaxed);
+        page.owner.is_me();
     }
 }
 
 /// Counts a translation; true for a process's first by this rule.
 pub fn count(rule: RuleId) -> bool {
     let Some(page) = page() else { return false };
-    if page.owner.load(Relaxed) == 0 {
-        page.owner.store(sys::getpid(), Relaxed);
-    }
+    page.owner.is_me();
     let add = |counters: &[AtomicU32]| counters.get(rule as usize).map(|c| c.fetch_add(1, Relaxed));
     add(&page.counts);
     add(&page.ever) == Some(0)
@@ -53,7 +52,7 @@ pub fn count(rule: RuleId) -> bool {
 
 /// Whether this is a vfork child, which shares its parent's page.
 pub fn in_vfork_child() -> bool {
-    page().map_or(0, |page| page.owner.load(Relaxed)) != sys::getpid()
+    page().is_some_and(|page| !page.owner.is_me())
 }
 
 /// Counts a line that could not be written.
@@ -86,7 +85,7 @@ impl Counts {
 /// Takes the counts. None if there is nothing to tell, or in a vfork child, whose parent will tell.
 pub fn take() -> Option<Counts> {
     let page = page()?;
-    if page.owner.load(Relaxed) != sys::getpid() {
+    if !page.owner.is_me() {
         return None;
     }
     let mut counts = [0; RuleId::COUNT];

@@ -1,8 +1,9 @@
 //! The program's own action for SIGSEGV.
 
+use crate::owner::Owner;
 use crate::sys::{self, Result};
 use core::sync::atomic::{
-    AtomicI32, AtomicPtr, AtomicU64, AtomicUsize,
+    AtomicPtr, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
@@ -68,27 +69,21 @@ pub fn swap(new: Action) -> Action {
     load(CURRENT.swap(index, AcqRel))
 }
 
-/// The process that these actions are of, on a page that a fork's child finds empty; a vfork's child finds
-/// its parent's number there.
-static OWNER: AtomicPtr<AtomicI32> = AtomicPtr::new(core::ptr::null_mut());
+/// Whose actions these are.
+static OWNER: AtomicPtr<Owner> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Remembers whose actions these are, at start.
 pub fn own() {
-    if let Ok(page) = sys::page_wiped_on_fork(size_of::<AtomicI32>()) {
-        OWNER.store(page as *mut AtomicI32, Release);
+    if let Ok(page) = sys::page_wiped_on_fork(size_of::<Owner>()) {
+        OWNER.store(page as *mut Owner, Release);
         in_vfork_child();
     }
 }
 
-/// Whether this is a child that shares its parent's memory until it executes another program.
+/// Whether this is a child that shares its parent's memory.
 pub fn in_vfork_child() -> bool {
     // SAFETY: null, or the page that `own` mapped for good.
-    let Some(owner) = (unsafe { OWNER.load(Acquire).as_ref() }) else { return false };
-    let me = sys::getpid();
-    match owner.compare_exchange(0, me, Relaxed, Relaxed) {
-        Ok(_) => false,
-        Err(owner) => owner != me,
-    }
+    unsafe { OWNER.load(Acquire).as_ref() }.is_some_and(|owner| !owner.is_me())
 }
 
 /// Sets the kernel's action for SIGSEGV; gives the one before.
