@@ -12,6 +12,7 @@ use proptest::test_runner::FileFailurePersistence;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 const RULES: &str = "ustat,sysfs,epoll_create";
 
@@ -227,6 +228,28 @@ fn ustat_finds_a_mount_point_with_blanks_in_its_name() {
         assert_eq!(u32::from_le_bytes(buffer(&kernel, 0)[..4].try_into().unwrap()), 777);
         assert_eq!(kernel, rule);
     }
+}
+
+/// In a chroot mountinfo does not show the mount that the root lies on: the root itself tells.
+#[test]
+fn ustat_finds_the_root_of_a_chroot() {
+    if !is_root() {
+        skip!("needs root for a chroot");
+    }
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let put = |from: &Path, to: &str| {
+        let to = root.path().join(to);
+        std::fs::create_dir_all(to.parent().expect("below the root")).expect("a folder of the chroot");
+        std::fs::copy(from, to).expect("a file of the chroot");
+    };
+    put(Path::new("/lib/ld-musl-x86_64.so.1"), "lib/ld-musl-x86_64.so.1");
+    put(&common::program("legacy.musl"), "legacy");
+    put(&common::shim(), "libevercall.so");
+    let mut chroot = common::bare("chroot");
+    chroot.arg(root.path()).args(["/legacy", "ustat"]);
+    chroot.env("LD_PRELOAD", "/libevercall.so").env("EVERCALL_FORCE", "ustat");
+    let output = common::text(&common::succeed(&mut chroot).stdout);
+    assert!(output.ends_with("has free blocks\n"), "{output}");
 }
 
 /// A file as mount point, with its device mounted nowhere else.

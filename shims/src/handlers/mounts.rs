@@ -33,6 +33,13 @@ fn find_mount(device: u32, mount_point: &mut Text<MOUNT_POINT>) -> Result<Fd> {
     // new_decode_dev (include/linux/kdev_t.h).
     let major = u64::from(device >> 8 & 0xfff);
     let minor = u64::from(device & 0xff | device >> 12 & 0xf_ff00);
+    // The root first: in a chroot, mountinfo does not show the mount it lies on.
+    if let Ok(root) = sys::open(c"/", libc::O_PATH, 0) {
+        if sys::fstat(root.0).is_ok_and(|stat| stat.st_dev == u64::from(device)) {
+            mount_point.push(b"/");
+            return Ok(root);
+        }
+    }
     let mut mounts = Lines::open(c"/proc/self/mountinfo").map_err(|_| Errno(libc::ENOSYS))?;
     while let Some(line) = mounts.next()? {
         // `36 35 98:0 /root /mount/point ...` (proc_pid_mountinfo(5)).
