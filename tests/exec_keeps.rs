@@ -25,6 +25,11 @@ fn strings(all: &[&str]) -> Vec<String> {
     all.iter().map(|s| s.to_string()).collect()
 }
 
+/// One function under the shim, in the process itself, with this environment.
+fn executed(how: &str, environment: &Environment) -> Command {
+    exec(under_shim(program("exec_by")), "", how, environment.word(), program("show_exec.static"))
+}
+
 /// Every function, in the process itself, in a vfork child and from a thread with a small stack: the new
 /// program gets `expected` where it bare gets `given`.
 fn every_function(given: &[&str], settings: &[(&str, &str)], expected: &[String]) {
@@ -47,8 +52,7 @@ fn an_empty_environment_gets_back_what_it_lost() {
     every_function(&[], &[], &[preload()]);
     let settings = [("EVERCALL_FORCE", "ustat"), ("EVERCALL_KEEP", "on"), ("EVERCALL", "on")];
     let environment = Environment::of(&[]);
-    let mut command =
-        exec(under_shim(program("exec_by")), "", "execve", environment.word(), program("show_exec.static"));
+    let mut command = executed("execve", &environment);
     let mut got = got(command.envs(settings));
     assert_eq!(got.remove(0), preload());
     got.sort();
@@ -103,19 +107,12 @@ fn a_foreign_preload_is_kept_with_ours_behind() {
         let given = format!("LD_PRELOAD={foreign}");
         let environment = Environment::of(&["A=1", &given, "B=2"]);
         for how in ALL {
-            let mut command = exec(
-                under_shim(program("exec_by")),
-                "",
-                how,
-                environment.word(),
-                program("show_exec.static"),
-            );
+            let mut command = executed(how, &environment);
             assert_eq!(got(&mut command), ["A=1", &format!("{given}:{ours}"), "B=2"], "{how}");
         }
     }
     let environment = Environment::of(&["LD_PRELOAD="]);
-    let mut command =
-        exec(under_shim(program("exec_by")), "", "execve", environment.word(), program("show_exec.static"));
+    let mut command = executed("execve", &environment);
     assert_eq!(got(&mut command), [preload()], "an empty list has nobody to stand behind");
 }
 
@@ -140,13 +137,7 @@ fn switched_off_adds_nothing() {
     for off in ["EVERCALL=off", "EVERCALL=0", "EVERCALL=no", "EVERCALL=false"] {
         let environment = Environment::of(&["A=1", off]);
         for how in ALL {
-            let mut command = exec(
-                under_shim(program("exec_by")),
-                "",
-                how,
-                environment.word(),
-                program("show_exec.static"),
-            );
+            let mut command = executed(how, &environment);
             assert_eq!(got(&mut command), ["A=1", off], "{how}");
         }
     }

@@ -60,9 +60,10 @@ fn with_own_environment(
     let errno_before = errno::get();
     let environment = start::environment();
     let args = [file, argv, environment, 0, 0, 0];
-    let by_path = !searched || (EXECVPE.find(b"execvpe").is_none() && memory::has_slash(User(file)));
     let target = if searched { searched_for(file) } else { File::at(User(file)) };
-    if !by_path && EXECVPE.find(b"execvpe").is_none() {
+    let no_execvpe = EXECVPE.find(b"execvpe").is_none();
+    let by_path = !searched || (no_execvpe && matches!(target, File::In(..)));
+    if !by_path && no_execvpe {
         return finish(own(args), errno_before);
     }
     let result = with_kept(target, args, 2, |args| {

@@ -10,13 +10,20 @@ use crate::state;
 use crate::vdso;
 use evercall_rules::packed::RuleId;
 
+/// Switched off: as if we were not there.
+fn is_off() -> bool {
+    state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Vsyscall.slot())
+}
+
+/// Who else defines a name: another preload, or anybody where we are switched off.
+fn another(name: &[u8]) -> Option<usize> {
+    if is_off() { next::find(name) } else { next::find_preload(name) }
+}
+
 /// Where a name leads to, looked up.
 fn lookup(name: &[u8], vdso_name: &[u8], raw: Function) -> usize {
-    if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Vsyscall.slot()) {
-        // Switched off: as if we were not there.
-        return next::find(name).unwrap_or(raw as usize);
-    }
-    next::find_preload(name).or_else(|| vdso::find(vdso_name)).unwrap_or(raw as usize)
+    let of_the_vdso = || if is_off() { None } else { vdso::find(vdso_name) };
+    another(name).or_else(of_the_vdso).unwrap_or(raw as usize)
 }
 
 macro_rules! time_door {
@@ -66,17 +73,7 @@ time_door!(getcpu => b"__vdso_getcpu", libc::SYS_getcpu);
 #[unsafe(no_mangle)]
 pub extern "C" fn sched_getcpu() -> isize {
     static NEXT: Next = Next::unknown();
-    let preload = if start::ready() {
-        NEXT.find_by(|| {
-            if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Vsyscall.slot()) {
-                next::find(b"sched_getcpu")
-            } else {
-                next::find_preload(b"sched_getcpu")
-            }
-        })
-    } else {
-        None
-    };
+    let preload = if start::ready() { NEXT.find_by(|| another(b"sched_getcpu")) } else { None };
     if let Some(next) = preload {
         // SAFETY: a function without arguments.
         return unsafe { next(0, 0, 0, 0, 0, 0) };

@@ -84,26 +84,25 @@ pub fn at_start() {
         // Nothing tells what a static program was linked with.
         Vsyscall::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
     };
-    if wanted {
-        arm();
-    } else {
+    if !(wanted && arm()) {
         state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
 }
 
-/// Installs the handler, and takes it back where one guarded call shows that the host answers.
-pub fn arm() {
+/// Installs the handler, and takes it back where one guarded call shows that the host answers. Whether it
+/// stands.
+fn arm() -> bool {
     if !signals::take_over() {
-        state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
-        return;
+        return false;
     }
     GUARDED.store(ASKED, Relaxed);
     arch::call_address(Entry::Time.address());
     let host_answers = GUARDED.swap(NO, Relaxed) == ASKED;
-    if host_answers && settings::get().vsyscall != Vsyscall::On {
+    let stands = !host_answers || settings::get().vsyscall == Vsyscall::On;
+    if !stands {
         signals::give_back();
-        state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
+    stands
 }
 
 /// The registers of a call to the page.
