@@ -1,5 +1,5 @@
 /* deny ERRNO CALL[,CALL...] PROGRAM [ARGS...]: runs a program under a seccomp filter that answers the
- * named calls (or numbers) with an errno, with KILL, or with TRAP (SIGSYS). */
+ * named calls (or numbers) with an errno (a name, or its number), with KILL, or with TRAP (SIGSYS). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>
@@ -38,20 +38,24 @@ static unsigned action(const char *name)
     if (!strcmp(name, "EACCES")) return SECCOMP_RET_ERRNO | EACCES;
     if (!strcmp(name, "KILL")) return SECCOMP_RET_KILL_PROCESS;
     if (!strcmp(name, "TRAP")) return SECCOMP_RET_TRAP;
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    if (*name && !*end && number < 4096)
+        return SECCOMP_RET_ERRNO | number;
     fprintf(stderr, "deny: unknown action %s\n", name);
     exit(1);
 }
 
 int main(int argc, char **argv)
 {
-    struct sock_filter filter[64];
+    struct sock_filter filter[1024];
     unsigned short length = 0;
     if (argc < 4) {
         fputs("usage: deny ENOSYS|EPERM|EACCES|KILL|TRAP CALL[,CALL...] PROGRAM [ARGS...]\n", stderr);
         return 1;
     }
     filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (char *name = strtok(argv[2], ","); name && length < 60; name = strtok(NULL, ",")) {
+    for (char *name = strtok(argv[2], ","); name && length < 1020; name = strtok(NULL, ",")) {
         filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call_number(name), 0, 1);
         filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action(argv[1]));
     }

@@ -129,8 +129,14 @@ fn rule_words(file: &File, at: usize, rule: &row::Rule) -> Result<(), Fault> {
         if handler.get_ref().split("::").count() != 2 {
             return unknown(handler, "handler (\"file::function\")");
         }
-    } else if !rule.symbols.is_empty() {
-        return Err(file.fault(at, "doors made by the build need a handler"));
+    } else if !rule.symbols.is_empty() && rule.fidelity.get_ref() != "refuse" {
+        return Err(file.fault(at, "doors made by the build need a handler, unless the rule refuses"));
+    }
+    if (rule.repair || rule.sane) && rule.probe.is_none() {
+        return Err(file.fault(at, "repair and sane need a probe"));
+    }
+    if let Some(returns) = rule.returns.as_ref().filter(|returns| returns.get_ref() != "long") {
+        return unknown(returns, "returns");
     }
     if rule.does.is_empty() || rule.source.is_empty() {
         return Err(file.fault(at, "a rule needs does and source"));

@@ -49,7 +49,7 @@ pub fn table(table: &Table) -> String {
         let _ = writeln!(
             out,
             "Rule {{ name: {name:?}, family: {family:?}, calls: {}, symbols: {}, arguments: {}, \
-             trigger: {}, probe: {}, does: {:?}, fidelity: Fidelity::{}, difference: {:?}, source: {:?} }},",
+             trigger: {}, probe: {}, repair: {}, does: {:?}, fidelity: Fidelity::{}, difference: {:?}, source: {:?} }},",
             strings(r.calls.iter().map(|s| s.get_ref().as_str())),
             strings(r.symbols.iter().chain(&r.by_hand).map(|s| s.get_ref().as_str())),
             strings(r.arguments.iter().map(|s| s.get_ref().as_str())),
@@ -58,6 +58,7 @@ pub fn table(table: &Table) -> String {
                 Some(p) => format!("Some(({:?}, &{:?}))", p.get_ref().errno, p.get_ref().arguments),
                 None => "None".into(),
             },
+            r.repair,
             r.does,
             word(FIDELITIES, r.fidelity.get_ref()).expect("checked"),
             r.difference,
@@ -155,10 +156,14 @@ pub fn packed(table: &Table) -> String {
         };
         let _ = writeln!(
             rows,
-            "PackedRule {{ name: {}, slot: {slot}, trigger: {}, probe: {probe}, first_argument: {first_argument}, arguments: {} }},",
+            "PackedRule {{ name: {}, slot: {slot}, trigger: {}, probe: {probe}, first_argument: {first_argument}, arguments: {}, \
+             wide: {}, repair: {}, sane: {} }},",
             text.add(name),
             trigger_of(rule),
-            rule.arguments.len()
+            rule.arguments.len(),
+            rule.returns.is_some(),
+            rule.repair,
+            rule.sane,
         );
         let _ = write!(ids, "RuleId::{}, ", variant(name));
     }

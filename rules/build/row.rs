@@ -27,8 +27,14 @@ pub struct Rule {
     #[serde(default)]
     pub by_hand: Vec<Spanned<String>>,
     pub arguments: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub returns: Option<Spanned<String>>,
     pub trigger: Spanned<String>,
     pub probe: Option<Spanned<Probe>>,
+    #[serde(default)]
+    pub repair: bool,
+    #[serde(default)]
+    pub sane: bool,
     pub handler: Option<Spanned<String>>,
     pub does: String,
     pub fidelity: Spanned<String>,
@@ -89,6 +95,7 @@ pub const ERRNOS: &[(&str, u8)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
     ("ESRCH", 3),
+    ("E2BIG", 7),
     ("EBADF", 9),
     ("ECHILD", 10),
     ("EAGAIN", 11),

@@ -24,8 +24,11 @@ struct PackedRule {
     slot: u16,
     trigger: Trigger,
     probe: u8,
-    first_argument: u8,
+    first_argument: u16,
     arguments: u8,
+    wide: bool,
+    repair: bool,
+    sane: bool,
 }
 
 struct PackedArgument {
@@ -83,6 +86,21 @@ impl RuleId {
     /// How to tell a filter's EPERM from the kernel's.
     pub fn probe(self) -> Option<&'static Probe> {
         PROBES.get(usize::from(self.row()?.probe))
+    }
+
+    /// Whether its libc function returns a `long` or `ssize_t`, not an `int`.
+    pub fn is_wide(self) -> bool {
+        self.row().is_some_and(|row| row.wide)
+    }
+
+    /// Whether callers fall back on ENOSYS alone, so that a filter's EPERM is worth turning into it.
+    pub fn is_repaired(self) -> bool {
+        self.row().is_some_and(|row| row.repair)
+    }
+
+    /// Whether kernels are known to answer this number with nonsense: the probe is asked first.
+    pub fn is_doubted(self) -> bool {
+        self.row().is_some_and(|row| row.sane)
     }
 
     /// Names and kinds of the arguments.

@@ -42,6 +42,8 @@ pub struct Rule {
     pub trigger: Trigger,
     /// The errno that an unfiltered kernel gives for these harmless arguments.
     pub probe: Option<(&'static str, &'static [i32])>,
+    /// Whether the repair filter answers ENOSYS for it, where a host filter says EPERM.
+    pub repair: bool,
     /// What a call becomes.
     pub does: &'static str,
     /// How true the translation is.

@@ -32,6 +32,16 @@ pub fn verdict(rule: RuleId, args: [usize; 6], answer: isize) -> Verdict {
     }
 }
 
+/// Whether the number means what it should: some vendors' kernels answer it with nonsense
+/// (opencontainers/runc#5415). ENOSYS and EPERM are for [`verdict`] to judge. A filter that kills here would
+/// have killed at the program's own call, which is due next.
+pub fn is_sane(rule: RuleId) -> bool {
+    let (Some(probe), Some(number)) = (rule.probe(), rule.number()) else { return true };
+    // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
+    let answer = unsafe { arch::syscall(number, probe.arguments.map(|a| a as isize as usize)) };
+    answer == -isize::from(probe.errno) || answer == ENOSYS || answer == EPERM
+}
+
 /// Whether a filter refuses a rule's call: harmless arguments get EPERM where the kernel would give the
 /// errno in the rule's row. Asked in a throw-away child, since some filters kill.
 fn filtered(rule: RuleId) -> bool {

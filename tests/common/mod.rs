@@ -48,9 +48,16 @@ pub fn under_shim(program: impl AsRef<std::ffi::OsStr>) -> Command {
 /// A program of `test-programs/` run under a seccomp filter that answers calls with an errno:
 /// `denied("ENOSYS", "_sysctl,ustat")`. Add the program and its arguments.
 pub fn denied(errno: &str, calls: &str) -> Command {
+    let numbers: Vec<String> = calls.split(',').map(number).collect();
     let mut command = bare(program("deny"));
-    command.args([errno, calls]);
+    command.args([errno, &numbers.join(",")]);
     command
+}
+
+/// The x86-64 number of a call, as text.
+pub fn number(call: &str) -> String {
+    let number = evercall_rules::table::Call::find(call).and_then(|call| call.x86_64);
+    number.unwrap_or_else(|| panic!("no x86-64 call {call} in the table")).to_string()
 }
 
 /// Runs to the end, and fails the test with all output unless the exit status is 0.

@@ -1,6 +1,6 @@
 //! Doors of libc functions whose arguments differ from the system call's.
 
-use super::{as_kernel, finish};
+use super::{by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
@@ -12,7 +12,7 @@ fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6
     let errno_before = errno::get();
     let native = || match next.find(name) {
         // SAFETY: the caller's own call, to whom it would have gone without us.
-        Some(function) => unsafe { as_kernel(function, own) },
+        Some(function) => unsafe { by_rule(rule, function, own) },
         None => raw(rule, args),
     };
     finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)

@@ -18,9 +18,10 @@ mod time;
 
 use crate::errno;
 use crate::next::Function;
+use evercall_rules::packed::RuleId;
 
-/// A libc function's result in the kernel's convention. Every door's function returns a C `int`, whose
-/// upper half is not defined.
+/// A libc function's result in the kernel's convention, if it returns a C `int`, whose upper half is not
+/// defined.
 ///
 /// # Safety
 /// `function` takes these arguments.
@@ -28,6 +29,20 @@ unsafe fn as_kernel(function: Function, a: [usize; 6]) -> isize {
     // SAFETY: the caller's promise.
     let result = unsafe { function(a[0], a[1], a[2], a[3], a[4], a[5]) } as i32;
     if result == -1 { -(errno::get() as isize) } else { result as isize }
+}
+
+/// The same of a rule's function, which may return a `long`.
+///
+/// # Safety
+/// `function` takes these arguments.
+unsafe fn by_rule(rule: RuleId, function: Function, a: [usize; 6]) -> isize {
+    if !rule.is_wide() {
+        // SAFETY: the caller's promise.
+        return unsafe { as_kernel(function, a) };
+    }
+    // SAFETY: the caller's promise.
+    let result = unsafe { function(a[0], a[1], a[2], a[3], a[4], a[5]) };
+    if result == -1 { -(errno::get() as isize) } else { result }
 }
 
 /// Ends a door: a kernel result in libc's convention. A success leaves errno as it was before.

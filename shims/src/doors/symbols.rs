@@ -1,6 +1,6 @@
 //! The doors that the build makes: libc symbols with exactly the system call's arguments.
 
-use super::{as_kernel, finish};
+use super::{by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
@@ -39,7 +39,7 @@ fn slow(rule: RuleId, next: &Next, name: &[u8], args: [usize; 6]) -> isize {
     let errno_before = errno::get();
     let native = || match next.find(name) {
         // SAFETY: the caller's own call, to whom it would have gone without us.
-        Some(function) => unsafe { as_kernel(function, args) },
+        Some(function) => unsafe { by_rule(rule, function, args) },
         None => raw(rule, args),
     };
     finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
