@@ -50,7 +50,7 @@ impl RuleId {
     }
 
     /// All rules.
-    pub fn all() -> impl Iterator<Item = RuleId> {
+    pub fn all() -> impl Iterator<Item = RuleId> + Clone {
         IDS.iter().copied()
     }
 

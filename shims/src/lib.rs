@@ -22,6 +22,7 @@ mod memory;
 mod next;
 mod owner;
 mod probe;
+mod seccomp;
 mod settings;
 mod signals;
 mod start;

@@ -9,6 +9,7 @@ use crate::files;
 use crate::handlers;
 use crate::logging;
 use crate::next;
+use crate::seccomp;
 use crate::settings;
 use crate::state;
 use crate::sys;
@@ -162,7 +163,13 @@ fn begin(first: usize) {
     let environment = if first != 0 { first } else { environment() };
     if settings::read(environment) {
         logging::open();
+        for string in [seccomp::at_start(), seccomp::trap::at_start()].into_iter().flatten() {
+            settings::keep(string);
+        }
         PHASE.store(READY, Release);
+        for number in [libc::SYS_prctl, libc::SYS_seccomp] {
+            state::watch(number as usize);
+        }
         handlers::nofile::at_start();
         vsyscall::at_start();
     } else {

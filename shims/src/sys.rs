@@ -249,6 +249,41 @@ pub fn under_filter() -> bool {
     ask!(libc::SYS_prctl, libc::PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(2)
 }
 
+/// prctl(PR_GET_NO_NEW_PRIVS).
+pub fn no_new_privileges() -> bool {
+    ask!(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == Ok(1)
+}
+
+/// prctl(PR_SET_NO_NEW_PRIVS): no exec from here on raises rights.
+pub fn renounce_new_privileges() -> Result<usize> {
+    ask!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+/// Whether a capability is effective: capget(2).
+pub fn has_capability(capability: u32) -> bool {
+    // _LINUX_CAPABILITY_VERSION_3, and pid 0: ourselves.
+    let header = [0x2008_0522u32, 0];
+    // Effective, permitted, inheritable: of the first 32 capabilities, and of the rest.
+    let mut sets = [0u32; 6];
+    let asked = ask!(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr());
+    asked.is_ok() && capability < 32 && sets[0] >> capability & 1 == 1
+}
+
+/// prctl(PR_SET_SECCOMP): a filter of `struct sock_filter` instructions. Not seccomp(2): a filter that kills
+/// may know only the older call, by which it was asked whether there is one.
+pub fn install_filter(code: &[u64]) -> Result<usize> {
+    // struct sock_fprog: an unsigned short and a pointer.
+    let program = [code.len(), code.as_ptr() as usize];
+    ask!(libc::SYS_prctl, libc::PR_SET_SECCOMP, 2, program.as_ptr(), 0, 0)
+}
+
+/// Zeroed pages that a child shares with us.
+pub fn map_shared(length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
+}
+
 /// The name of a network interface by its index: ioctl(SIOCGIFNAME).
 pub fn interface_name(index: i32, name: &mut [u8; libc::IFNAMSIZ]) -> Result<()> {
     let socket = ask!(libc::SYS_socket, libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)?;
@@ -443,6 +478,17 @@ pub fn with_words<F: FnMut(&mut [usize]) -> isize>(words: usize, mut then: F) ->
     let result = then(unsafe { core::slice::from_raw_parts_mut(page as *mut usize, words) });
     unmap(page, length);
     Some(result)
+}
+
+/// Calls a closure on a fresh stack of 64 KiB, which is given back; on this one where memory is out.
+pub fn with_fresh_stack(then: impl FnMut() -> isize) -> isize {
+    const STACK: usize = 64 << 10;
+    let mut then = then;
+    let Ok(stack) = map_anonymous(STACK) else { return then() };
+    // SAFETY: fresh pages, ours alone until they are unmapped below.
+    let result = unsafe { crate::arch::on_stack(stack + STACK, then) };
+    unmap(stack, STACK);
+    result
 }
 
 fn map_anonymous(length: usize) -> Result<usize> {

@@ -30,10 +30,6 @@ impl Native<'_> {
     }
 }
 
-fn is_segv(signal: usize) -> bool {
-    signal as i32 == libc::SIGSEGV
-}
-
 fn layout() -> &'static Layout {
     if signals::kernel_layout() { &UCLIBC } else { &LIBC }
 }
@@ -74,20 +70,23 @@ macro_rules! signal_doors {
     };
 }
 
-/// A function whose first argument is the signal: ours for SIGSEGV.
-macro_rules! of_segv {
+/// A function whose first argument is the signal: ours for a kept one.
+macro_rules! of_kept {
     ($ours:expr) => {
-        |args, native| if is_segv(args[0]) { $ours(args) } else { native.call(args) }
+        |args, native| match signals::kept(args[0]) {
+            Some(kept) => $ours(kept, args),
+            None => native.call(args),
+        }
     };
 }
 
 /// A function that blocks or unblocks its signal too.
-macro_rules! masks_segv {
+macro_rules! masks_kept {
     ($ours:expr) => {
-        |args, native| match args[0] as i32 {
-            libc::SIGSEGV => $ours(args),
-            libc::SIGSTKFLT => signals::keeping_carrier(|| native.call(args)),
-            _ => native.call(args),
+        |args, native| match signals::kept(args[0]) {
+            Some(kept) => $ours(kept, args),
+            None if args[0] as i32 == libc::SIGSTKFLT => signals::keeping_carrier(|| native.call(args)),
+            None => native.call(args),
         }
     };
 }
@@ -109,18 +108,18 @@ macro_rules! bits {
 signal_doors! {
     sigaction => action;
     __sigaction => action;
-    signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    ssignal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    bsd_signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
-    __sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
-    sigset => masks_segv!(|args: [usize; 6]| calls::set(args[1]));
-    sighold => masks_segv!(|_| calls::hold());
-    sigrelse => masks_segv!(|_| calls::release());
-    sigignore => of_segv!(|_| calls::set_ignored());
-    siginterrupt => of_segv!(|args: [usize; 6]| calls::interrupt(args[1] as i32 != 0));
+    signal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    ssignal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    bsd_signal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    sysv_signal => of_kept!(|kept, args: [usize; 6]| calls::sysv_signal(kept, args[1]));
+    __sysv_signal => of_kept!(|kept, args: [usize; 6]| calls::sysv_signal(kept, args[1]));
+    sigset => masks_kept!(|kept, args: [usize; 6]| calls::set(kept, args[1]));
+    sighold => masks_kept!(|kept, _| calls::hold(kept));
+    sigrelse => masks_kept!(|kept, _| calls::release(kept));
+    sigignore => of_kept!(|kept, _| calls::set_ignored(kept));
+    siginterrupt => of_kept!(|kept, args: [usize; 6]| calls::interrupt(kept, args[1] as i32 != 0));
     sigpause => |[mask, ..], native| native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]);
-    __xpg_sigpause => of_segv!(|_| calls::pause_without());
+    __xpg_sigpause => of_kept!(|kept, _| calls::pause_without(kept));
     sigprocmask => |args, native| calls::change_mask(args, |args| native.call(args));
     pthread_sigmask => |args, native| calls::change_mask(args, |args| native.call(args));
     sigblock => bits!();
@@ -131,14 +130,16 @@ signal_doors! {
     pselect => set_at!(5);
     ppoll => set_at!(3);
     __ppoll_chk => set_at!(3);
-    sigvec => of_segv!(|args: [usize; 6]| {
-        let done = calls::vector(User(args[1]), User(args[2]));
+    sigvec => of_kept!(|kept, args: [usize; 6]| {
+        let done = calls::vector(kept, User(args[1]), User(args[2]));
         done.unwrap_or_else(|error| errno::from_kernel(-(error.0 as isize)))
     });
     __sigpause => |[mask, is_signal, ..], native| match is_signal as i32 {
         0 => native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]),
-        _ if is_segv(mask) => calls::pause_without(),
-        _ => native.call([mask, is_signal, 0, 0, 0, 0]),
+        _ => match signals::kept(mask) {
+            Some(kept) => calls::pause_without(kept),
+            None => native.call([mask, is_signal, 0, 0, 0, 0]),
+        },
     };
     epoll_pwait => set_at!(4);
     epoll_pwait2 => set_at!(4);

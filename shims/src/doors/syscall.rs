@@ -7,6 +7,7 @@ use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
 use crate::next::{Function, Next};
+use crate::seccomp::own;
 use crate::signals;
 use crate::start;
 use crate::state;
@@ -36,12 +37,18 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
             exit::summary();
             native(number, args)
         }
-        _ => match RuleId::of_number(number) {
-            Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
-            None => signal_call(number, args),
-        },
+        libc::SYS_prctl | libc::SYS_seccomp => own::watched(number, &args, || by_rule(number, args)),
+        _ => by_rule(number, args),
     };
     finish(result, errno_before)
+}
+
+/// A call by the rule of its number, if it has one.
+fn by_rule(number: usize, args: [usize; 6]) -> isize {
+    match RuleId::of_number(number) {
+        Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
+        None => signal_call(number, args),
+    }
 }
 
 /// A call that may carry signals, which matter while our handler stands.

@@ -99,6 +99,11 @@ pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize)
     ::log::info!(logger: Sink, "{}", Event::Translated { rule, args, became, result });
 }
 
+/// The host's filter refuses these calls with EPERM; `done` tells whether a filter of ours answers ENOSYS now.
+pub fn repaired(names: &[u8], done: bool) {
+    ::log::info!(logger: Sink, "{}", Event::Repaired { names, done });
+}
+
 /// The summary of EVERCALL_LOG=count: what was not summed up yet.
 pub fn summary() {
     if is_on() && settings::get().log == Mode::Count {
