@@ -27,6 +27,7 @@ mod settings;
 mod signals;
 mod start;
 mod state;
+mod static_exec;
 mod sys;
 mod text;
 mod vdso;

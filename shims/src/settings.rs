@@ -156,6 +156,8 @@ pub fn read(environment: usize) -> bool {
             settings.keep_string(string);
         }
     }
+    // A program without the preload would die under a trapping filter.
+    settings.keep |= settings.trap != Trap::Off;
     on
 }
 
@@ -166,6 +168,22 @@ pub fn keep(string: &[u8]) {
     let settings = unsafe { &mut *SETTINGS.0.get() };
     if !settings.kept.bytes().split(|&b| b == 0).any(|kept| kept == string) {
         settings.keep_string(string);
+    }
+}
+
+/// Changes the last byte of a kept string, by its name with the equals sign. Likewise for `start::begin` alone.
+pub fn change_kept(name: &[u8], value: u8) {
+    // SAFETY: see Shared: still nobody else is here.
+    let settings = unsafe { &mut *SETTINGS.0.get() };
+    let strings = settings.kept.bytes().split(|&b| b == 0);
+    let mut end = 0;
+    for string in strings {
+        end += string.len();
+        if string.starts_with(name) {
+            settings.kept.replace(end.wrapping_sub(1), value);
+            return;
+        }
+        end += 1;
     }
 }
 

@@ -349,6 +349,41 @@ pub fn set_action(signal: c_int, new: &Action) -> Result<Action> {
     Ok(old)
 }
 
+/// The same with a word in the sixth argument's register, for a filter of ours to know the call by.
+pub fn set_action_with(signal: c_int, new: &Action, word: usize) -> Result<Action> {
+    let mut old = Action::DEFAULT;
+    ask!(libc::SYS_rt_sigaction, signal, core::ptr::from_ref(new), &raw mut old, 8, 0, word)?;
+    Ok(old)
+}
+
+/// An empty file in memory that a program may be executed from: memfd_create(2).
+pub fn memory_file(name: &CStr) -> Result<Fd> {
+    const MFD_EXEC: u32 = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // Kernels before 6.3 do not know MFD_EXEC, and let every such file be executed.
+    let made = ask!(libc::SYS_memfd_create, name.as_ptr(), flags | MFD_EXEC);
+    let made = made.or_else(|_| ask!(libc::SYS_memfd_create, name.as_ptr(), flags))?;
+    Ok(Fd(made as c_int))
+}
+
+/// Lets nobody change a file in memory any more.
+pub fn seal(file: &Fd) -> Result<usize> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    fcntl(file.0, libc::F_ADD_SEALS, seals)
+}
+
+/// sendfile(2) from `at` on, which moves with the bytes.
+pub fn sendfile(to: c_int, from: c_int, at: &mut u64, length: usize) -> Result<usize> {
+    ask!(libc::SYS_sendfile, to, from, core::ptr::from_mut(at), length)
+}
+
+/// execveat(2) of an open file, with the program's own or our argument list, and a word as above. Comes back
+/// only with -errno.
+pub fn exec_file(file: &Fd, argv: usize, envp: User, word: usize) -> isize {
+    let flags = libc::AT_EMPTY_PATH;
+    result(ask!(libc::SYS_execveat, file.0, c"".as_ptr(), argv, envp.0, flags, word))
+}
+
 /// Sends a signal to this thread: tgkill(2).
 pub fn raise(signal: c_int) {
     let thread = call(libc::SYS_gettid, [0; 6]) as usize;

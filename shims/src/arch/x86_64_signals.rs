@@ -73,9 +73,8 @@ impl Fault<'_> {
     pub fn trapped(&self) -> Option<(usize, [usize; 6])> {
         const SYS_SECCOMP: i32 = 1;
         // SAFETY: the kernel's siginfo: si_code at its third word, si_syscall and si_arch at the seventh on.
-        let (code, number, arch) = unsafe {
-            (self.info.add(2).read(), self.info.add(6).read(), self.info.add(7).read())
-        };
+        let (code, number, arch) =
+            unsafe { (self.info.add(2).read(), self.info.add(6).read(), self.info.add(7).read()) };
         let is_ours = self.signal == libc::SIGSYS && code == SYS_SECCOMP && arch as u32 == AUDIT;
         let args = [RDI, RSI, RDX, R10, R8, R9].map(|register| self.word(register));
         is_ours.then_some((number as usize, args))

@@ -104,6 +104,11 @@ pub fn repaired(names: &[u8], done: bool) {
     ::log::info!(logger: Sink, "{}", Event::Repaired { names, done });
 }
 
+/// These calls are trapped from here on, if `done`.
+pub fn trapping(names: &[u8], done: bool) {
+    ::log::info!(logger: Sink, "{}", Event::Trapping { names, done });
+}
+
 /// The summary of EVERCALL_LOG=count: what was not summed up yet.
 pub fn summary() {
     if is_on() && settings::get().log == Mode::Count {

@@ -4,11 +4,11 @@
 use crate::arch;
 use crate::sys::{self, Result};
 
-/// Most instructions: as many numbers as one conditional jump can leap over, and what stands around them.
-const MOST: usize = 272;
-
 /// Most numbers that one filter answers.
-const NUMBERS: usize = 240;
+const NUMBERS: usize = 192;
+
+/// Most instructions: two a number, and what stands around them.
+const MOST: usize = 2 * NUMBERS + 32;
 
 /// What a filter says of its numbers (seccomp(2)).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,6 @@ const RETURN: u16 = 0x06;
 // Where struct seccomp_data has its fields (linux/seccomp.h).
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
 
 /// A program in the making: each instruction is a `struct sock_filter` of eight bytes.
 struct Program {
@@ -47,54 +46,71 @@ struct Program {
 impl Program {
     fn push(&mut self, code: u16, [if_true, if_false]: [u8; 2], k: u32) {
         if let Some(place) = self.code.get_mut(self.length) {
-            *place = u64::from(code)
-                | u64::from(if_true) << 16
-                | u64::from(if_false) << 24
-                | u64::from(k) << 32;
+            *place =
+                u64::from(code) | u64::from(if_true) << 16 | u64::from(if_false) << 24 | u64::from(k) << 32;
             self.length += 1;
         }
     }
 }
 
-/// A call with these values in the low halves of two arguments, and another value in a third, is answered
-/// too: how a trapping filter keeps the SIGSYS handler where it is.
-pub struct Guarded {
-    /// The system call.
-    pub number: usize,
-    /// Argument 0, its low half.
-    pub first: u32,
-    /// Argument 1, its low half, with which the call is let through.
-    pub unless_second: u32,
-}
-
-/// Installs the filter for this thread and what it starts. Other architectures are let through.
+/// Installs the filter for this thread and what it starts. Other architectures are let through. With `guards`
+/// also execs and actions for SIGSYS are kept to us: only those with [`MAGIC`] in the register behind their
+/// arguments are let through; an exec is trapped, an action is taken as done.
 /// EACCES without no_new_privs or CAP_SYS_ADMIN.
-pub fn install(
-    numbers: impl Iterator<Item = usize> + Clone,
-    verdict: Verdict,
-    guarded: Option<Guarded>,
-) -> Result<usize> {
+pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: bool) -> Result<usize> {
     let mut program = Program { code: [0; MOST], length: 0 };
-    let numbers = numbers.take(NUMBERS);
-    let count = numbers.clone().count() as u8;
-    let behind = if guarded.is_some() { 5 } else { 0 };
     program.push(LOAD, [0, 0], ARCHITECTURE);
     program.push(JUMP_EQUAL, [1, 0], arch::AUDIT);
     program.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
     program.push(LOAD, [0, 0], NUMBER);
-    for (index, number) in numbers.enumerate() {
-        // Over the other numbers, what is behind them, and the return that allows.
-        let leap = count - index as u8 - 1 + behind + 1;
-        program.push(JUMP_EQUAL, [leap, 0], number as u32);
+    for number in numbers.take(NUMBERS) {
+        program.push(JUMP_EQUAL, [0, 1], number as u32);
+        program.push(RETURN, [0, 0], verdict.value());
     }
-    if let Some(Guarded { number, first, unless_second }) = guarded {
-        program.push(JUMP_EQUAL, [0, 4], number as u32);
-        program.push(LOAD, [0, 0], ARGUMENTS);
-        program.push(JUMP_EQUAL, [0, 2], first);
-        program.push(LOAD, [0, 0], ARGUMENTS + 8);
-        program.push(JUMP_EQUAL, [0, 1], unless_second);
+    if guards {
+        program.guard_execs();
+        program.guard_action();
     }
     program.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
-    program.push(RETURN, [0, 0], verdict.value());
     sys::install_filter(program.code.get(..program.length).unwrap_or(&[]))
+}
+
+/// What our own guarded calls carry in the sixth argument's register, which these calls do not use.
+pub const MAGIC: usize = u64::from_le_bytes(*b"evercall") as usize;
+
+const MAGIC_LOW: u32 = MAGIC as u32;
+const MAGIC_HIGH: u32 = (MAGIC >> 32) as u32;
+
+impl Program {
+    /// execve and execveat are trapped, unless they are ours.
+    fn guard_execs(&mut self) {
+        self.push(JUMP_EQUAL, [1, 0], libc::SYS_execve as u32);
+        self.push(JUMP_EQUAL, [0, 6], libc::SYS_execveat as u32);
+        self.push(LOAD, [0, 0], argument(5));
+        self.push(JUMP_EQUAL, [0, 3], MAGIC_LOW);
+        self.push(LOAD, [0, 0], argument(5) + 4);
+        self.push(JUMP_EQUAL, [0, 1], MAGIC_HIGH);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_TRAP);
+    }
+
+    /// A new action for SIGSYS past libc (Go's runtime, the child of posix_spawn) would take our handler away:
+    /// it is answered with success. No SIGSYS for it, since the second makes it with all signals blocked.
+    fn guard_action(&mut self) {
+        self.push(JUMP_EQUAL, [0, 9], libc::SYS_rt_sigaction as u32);
+        self.push(LOAD, [0, 0], argument(0));
+        self.push(JUMP_EQUAL, [0, 7], libc::SIGSYS as u32);
+        self.push(LOAD, [0, 0], argument(1));
+        self.push(JUMP_EQUAL, [5, 0], 0);
+        self.push(LOAD, [0, 0], argument(5));
+        self.push(JUMP_EQUAL, [0, 2], MAGIC_LOW);
+        self.push(LOAD, [0, 0], argument(5) + 4);
+        self.push(JUMP_EQUAL, [1, 0], MAGIC_HIGH);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ERRNO);
+    }
+}
+
+/// The low half of an argument in struct seccomp_data.
+const fn argument(index: u32) -> u32 {
+    16 + index * 8
 }

@@ -16,8 +16,10 @@ use crate::signals;
 use crate::sys;
 use crate::text::Text;
 use evercall_rules::packed::RuleId;
+pub use filter::MAGIC;
 use filter::Verdict;
 use survey::{Answer, Survey};
+use trap::Trap;
 
 /// The variable that tells the programs executed from here on what was found, with its equals sign.
 pub const MARK: &[u8] = b"EVERCALL_REPAIRED=";
@@ -56,7 +58,8 @@ impl Found {
 /// handed out; gives the string that is to be kept in the environment.
 pub fn at_start() -> Option<&'static [u8]> {
     let settings = settings::get();
-    if settings.filter == Filter::Off || !sys::under_filter() {
+    // Under our own trapping filter the first program has asked, and the handler stands.
+    if settings.filter == Filter::Off || settings.trap == Trap::Armed || !sys::under_filter() {
         return None;
     }
     let found = match settings.found {
@@ -80,7 +83,7 @@ fn repair() -> Found {
             Permission::Renounce => sys::renounce_new_privileges().is_ok(),
         };
         let numbers = refused.clone().filter_map(RuleId::number);
-        let done = done && filter::install(numbers, Verdict::Errno(libc::ENOSYS as u8), None).is_ok();
+        let done = done && filter::install(numbers, Verdict::Errno(libc::ENOSYS as u8), false).is_ok();
         if logging::is_on() {
             let mut names = Text::<512>::new();
             for rule in refused {

@@ -1,6 +1,7 @@
 //! The program's own actions for the signals that we handle.
 
 use crate::owner::Owner;
+use crate::seccomp::MAGIC;
 use crate::sys::{self, Result};
 use core::sync::atomic::{
     AtomicPtr, AtomicU64, AtomicUsize,
@@ -138,5 +139,9 @@ pub fn in_vfork_child() -> bool {
 
 /// Sets the kernel's action; gives the one before.
 pub fn set_real(kept: Kept, new: &Action) -> Result<Action> {
-    sys::set_action(kept.signal(), new)
+    match kept {
+        Kept::Segv => sys::set_action(libc::SIGSEGV, new),
+        // A trapping filter guards it.
+        Kept::Sys => sys::set_action_with(libc::SIGSYS, new, MAGIC),
+    }
 }

@@ -173,15 +173,10 @@ pub fn take_over() -> bool {
 
 /// The same for SIGSYS.
 pub fn take_over_sys() -> bool {
-    take_over_sys_by(|action| sys::set_action(libc::SIGSYS, action))
-}
-
-/// The same for SIGSYS by another way into the kernel: gives the action before.
-pub fn take_over_sys_by(set: impl FnOnce(&Action) -> sys::Result<Action>) -> bool {
     if is_armed(Kept::Sys) {
         return true;
     }
-    let Ok(theirs) = set(&ours(Kept::Sys, true)) else { return false };
+    let Ok(theirs) = action::set_real(Kept::Sys, &ours(Kept::Sys, true)) else { return false };
     taken_over(Kept::Sys, theirs);
     true
 }
