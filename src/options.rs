@@ -73,6 +73,14 @@ pub struct RunOptions {
     /// Answer calls of the vsyscall page: everywhere (on), where the libc can make them (auto), or not (off)
     #[arg(long, value_name = "WHEN")]
     pub vsyscall: Option<Vsyscall>,
+    /// Repair a seccomp filter that answers EPERM: always, under no_new_privs (on), where it takes no rights from
+    /// anybody (auto), or never (off)
+    #[arg(long, value_name = "WHEN")]
+    pub filter: Option<Filter>,
+    /// Trap calls that a rule answers wherever they are made, inside libc and in static programs too, which runs
+    /// PROGRAM and its children under no_new_privs
+    #[arg(long)]
+    pub trap: bool,
     /// Do not put the preload back when a program clears its environment
     #[arg(long)]
     pub no_keep: bool,
@@ -115,6 +123,17 @@ pub enum Vsyscall {
     /// In static programs, and where the libc is old enough
     Auto,
     /// Nowhere
+    Off,
+}
+
+/// `EVERCALL_FILTER`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Filter {
+    /// Always, under no_new_privs: setuid programs gain nothing then
+    On,
+    /// Under no_new_privs or CAP_SYS_ADMIN, or where the image holds no setuid program
+    Auto,
+    /// Never
     Off,
 }
 

@@ -71,6 +71,8 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     set("EVERCALL_FORCE", (!options.force.is_empty()).then(|| options.force.join(",").into()));
     set("EVERCALL_NOFILE", options.nofile.map(|nofile| nofile.setting().into()));
     set("EVERCALL_VSYSCALL", options.vsyscall.map(|vsyscall| word(vsyscall).into()));
+    set("EVERCALL_FILTER", options.filter.map(|filter| word(filter).into()));
+    set("EVERCALL_TRAP", options.trap.then(|| "1".into()));
     set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));
     settings
 }

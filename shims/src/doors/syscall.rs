@@ -29,10 +29,7 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
     let [number, args @ ..] = unsafe { *call };
     let errno_before = errno::get();
     let result = match number as i64 {
-        libc::SYS_execve => exec::with_kept(File::at(User(args[0])), args, 2, |args| native(number, args)),
-        libc::SYS_execveat => {
-            exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| native(number, args))
-        }
+        libc::SYS_execve | libc::SYS_execveat => exec_call(number, args),
         libc::SYS_exit_group => {
             exit::summary();
             native(number, args)
@@ -41,6 +38,16 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
         _ => by_rule(number, args),
     };
     finish(result, errno_before)
+}
+
+/// Apart, so that other calls do not pay its stack.
+#[inline(never)]
+fn exec_call(number: usize, args: [usize; 6]) -> isize {
+    let native = |args| native(number, args);
+    if number as i64 == libc::SYS_execve {
+        return exec::with_kept(File::at(User(args[0])), args, 2, native);
+    }
+    exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, native)
 }
 
 /// A call by the rule of its number, if it has one.

@@ -19,7 +19,14 @@ macro_rules! run {
         /// Carries a call out by its rule's handler: a result, or -errno.
         pub fn run(call: &mut Call<'_>) -> isize {
             match call.rule {
-                $(RuleId::$rule => $file::$function(call),)*
+                $(RuleId::$rule => {
+                    // Apart, so that no call pays the stack of another's handler.
+                    #[inline(never)]
+                    fn apart(call: &mut Call<'_>) -> isize {
+                        $file::$function(call)
+                    }
+                    apart(call)
+                })*
                 // Rules that act at start, and exec, have doors of their own and no handler.
                 _ => -(libc::ENOSYS as isize),
             }
