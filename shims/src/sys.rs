@@ -510,6 +510,14 @@ pub fn with_words<F: FnMut(&mut [usize]) -> isize>(words: usize, mut then: F) ->
     Some(result)
 }
 
+/// The same with a zeroed block of at least so many bytes.
+pub fn with_bytes<F: FnMut(&mut [u8]) -> isize>(length: usize, mut then: F) -> Option<isize> {
+    with_words(length.div_ceil(size_of::<usize>()), |words| {
+        // SAFETY: the bytes of the words, which are all initialised and stay so.
+        then(unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) })
+    })
+}
+
 fn map_anonymous(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
