@@ -100,6 +100,17 @@ pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
     Ok(None)
 }
 
+/// The length of a path in bytes, without its NUL. EFAULT, and ENAMETOOLONG from PATH_MAX on.
+pub fn path_length(path: User) -> Result<usize> {
+    let mut piece = [0u8; 256];
+    for at in (0..libc::PATH_MAX as usize).step_by(piece.len()) {
+        if let Some(end) = read_string(path.at(at), &mut piece)? {
+            return Ok(at + end.len());
+        }
+    }
+    Err(Errno(libc::ENAMETOOLONG))
+}
+
 /// Copies a path as the kernel's getname: EFAULT, ENOENT for an empty one, ENAMETOOLONG from PATH_MAX on.
 /// None if it is good, but longer than `to`.
 pub fn read_path(from: User, to: &mut [u8; 64]) -> Result<Option<&[u8]>> {

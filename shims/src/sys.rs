@@ -244,6 +244,71 @@ pub fn prlimit(resource: u32, new: Option<libc::rlimit64>) -> Result<libc::rlimi
     Ok(old)
 }
 
+/// getrlimit(2): soft and hard limit.
+pub fn getrlimit(resource: u32) -> Result<[u64; 2]> {
+    let mut limit = [0u64; 2];
+    ask!(libc::SYS_getrlimit, resource, limit.as_mut_ptr())?;
+    Ok(limit)
+}
+
+/// setrlimit(2): soft and hard limit.
+pub fn setrlimit(resource: u32, limit: [u64; 2]) -> Result<usize> {
+    ask!(libc::SYS_setrlimit, resource, limit.as_ptr())
+}
+
+/// sched_setscheduler(2), or sched_setparam(2) where no policy is given, with a priority.
+pub fn set_scheduler(thread: c_int, policy: Option<c_int>, priority: c_int) -> Result<usize> {
+    match policy {
+        Some(policy) => ask!(libc::SYS_sched_setscheduler, thread, policy, &raw const priority),
+        None => ask!(libc::SYS_sched_setparam, thread, &raw const priority),
+    }
+}
+
+/// The priority of sched_getparam(2).
+pub fn scheduler_priority(thread: c_int) -> Result<c_int> {
+    let mut priority: c_int = 0;
+    ask!(libc::SYS_sched_getparam, thread, &raw mut priority)?;
+    Ok(priority)
+}
+
+/// A clone(2) that CLONE_PIDFD (5.2) would have to give a descriptor for, in a child that ends at once: whether
+/// it did. Kernels before ignore the flag.
+pub fn clone_gives_pidfd() -> bool {
+    let all = Blocked::add(u64::MAX);
+    let mut pidfd: c_int = -1;
+    // No stack, no exit signal: a plain fork.
+    let child = match ask!(libc::SYS_clone, libc::CLONE_PIDFD, 0, &raw mut pidfd, 0, 0) {
+        Ok(0) => loop {
+            call(SYS_exit, [0; 6]);
+        },
+        Ok(child) => child,
+        Err(_) => return false,
+    };
+    while ask!(libc::SYS_wait4, child, 0, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
+    drop(all);
+    if pidfd < 0 {
+        return false;
+    }
+    drop(Fd(pidfd));
+    true
+}
+
+/// Whether a path of the program, from a folder on, is a symbolic link: readlinkat(2).
+pub fn is_link(folder: c_int, path: User) -> bool {
+    let mut byte = [0u8; 1];
+    ask!(libc::SYS_readlinkat, folder, path.0, byte.as_mut_ptr(), 1).is_ok()
+}
+
+/// execve(2) by a path of ours: gives the errno, if it comes back.
+pub fn execve(path: &CStr, argv: User, envp: User) -> isize {
+    result(ask!(libc::SYS_execve, path.as_ptr(), argv.0, envp.0))
+}
+
+/// mmap(2) of a file's start, to be read.
+pub fn map_file(fd: c_int, length: usize) -> Result<usize> {
+    ask!(libc::SYS_mmap, 0, length, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+}
+
 /// prctl(PR_GET_SECCOMP): whether a seccomp filter is installed.
 pub fn under_filter() -> bool {
     ask!(libc::SYS_prctl, libc::PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(2)
@@ -524,6 +589,14 @@ pub fn with_fresh_stack(then: impl FnMut() -> isize) -> isize {
     let result = unsafe { crate::arch::on_stack(stack + STACK, then) };
     unmap(stack, STACK);
     result
+}
+
+/// The same with a zeroed block of at least so many bytes.
+pub fn with_bytes<F: FnMut(&mut [u8]) -> isize>(length: usize, mut then: F) -> Option<isize> {
+    with_words(length.div_ceil(size_of::<usize>()), |words| {
+        // SAFETY: the bytes of the words, which are all initialised and stay so.
+        then(unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) })
+    })
 }
 
 fn map_anonymous(length: usize) -> Result<usize> {

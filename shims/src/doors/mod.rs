@@ -6,6 +6,8 @@ mod by_hand;
 #[cfg(not(test))]
 pub mod exec;
 #[cfg(not(test))]
+pub mod exec_at;
+#[cfg(not(test))]
 mod exit;
 #[cfg(not(test))]
 mod own_filter;

@@ -1,7 +1,7 @@
 //! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
 //! `arch/x86_64_doors.rs`; here is the slow one.
 
-use super::{exec, exit, finish};
+use super::{exec, exec_at, exit, finish};
 use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
@@ -47,7 +47,7 @@ fn exec_call(number: usize, args: [usize; 6]) -> isize {
     if number as i64 == libc::SYS_execve {
         return exec::with_kept(File::at(User(args[0])), args, 2, native);
     }
-    exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, native)
+    exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| exec_at::or_execve(args, native))
 }
 
 /// A call by the rule of its number, if it has one.

@@ -1,13 +1,21 @@
 //! The handlers: each carries one rule out with raw system calls, in the kernel's convention.
 
+mod async_io;
 mod clock;
+mod clone;
 mod events;
 mod filesystems;
 mod kernel_symbols;
+mod limits;
+mod memory_calls;
+mod module_files;
 mod modules;
 mod mounts;
 pub mod nofile;
+mod scheduling;
+mod security;
 mod streams;
+mod superseded;
 mod sysctl;
 mod uselib;
 

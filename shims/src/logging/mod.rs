@@ -82,6 +82,11 @@ pub fn open() {
     }
 }
 
+/// Nothing is logged from now on: the process has forbidden itself calls that a line may take.
+pub fn close() {
+    ::log::set_max_level(LevelFilter::Off);
+}
+
 /// A call was carried out by a rule, on a stack too small for its line.
 pub fn counted(rule: RuleId) {
     counters::count(rule);
@@ -90,6 +95,9 @@ pub fn counted(rule: RuleId) {
 /// A call was carried out by a rule: counts it, and writes its line if one is due.
 #[cold]
 pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize) {
+    if !is_on() {
+        return;
+    }
     let first = counters::count(rule);
     match settings::get().log {
         Mode::All => {}
