@@ -1,15 +1,22 @@
 //! The handlers: each carries one rule out with raw system calls, in the kernel's convention.
 
 mod clock;
+mod copy;
+mod descriptors;
 mod events;
 mod filesystems;
+mod futexes;
 mod kernel_symbols;
+mod messages;
 mod modules;
 mod mounts;
 pub mod nofile;
+mod random;
 mod streams;
+mod sync;
 mod sysctl;
 mod uselib;
+mod vectors;
 
 use crate::dispatch::Call;
 use evercall_rules::packed::RuleId;
