@@ -182,11 +182,70 @@ pub fn fcntl(fd: c_int, command: c_int, argument: c_int) -> Result<usize> {
     ask!(libc::SYS_fcntl, fd, command, argument)
 }
 
-/// pipe2(2).
+/// pipe2(2), or pipe(2) and fcntl(2) where that is missing or refused.
 pub fn pipe(flags: c_int) -> Result<(Fd, Fd)> {
     let mut fds: [c_int; 2] = [-1; 2];
-    ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags)?;
+    match ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags) {
+        Ok(_) => Ok((Fd(fds[0]), Fd(fds[1]))),
+        Err(Errno(libc::ENOSYS | libc::EPERM)) => {
+            let (reader, writer) = plain_pipe()?;
+            set_flags(reader.0, flags)?;
+            set_flags(writer.0, flags)?;
+            Ok((reader, writer))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// pipe(2): no flags.
+pub fn plain_pipe() -> Result<(Fd, Fd)> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    ask!(libc::SYS_pipe, fds.as_mut_ptr())?;
     Ok((Fd(fds[0]), Fd(fds[1])))
+}
+
+/// O_CLOEXEC, and the flags of the open file, for a fresh descriptor: fcntl(2).
+pub fn set_flags(fd: c_int, flags: c_int) -> Result<()> {
+    if flags & libc::O_CLOEXEC != 0 {
+        fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)?;
+    }
+    if flags & !libc::O_CLOEXEC != 0 {
+        fcntl(fd, libc::F_SETFL, flags & !libc::O_CLOEXEC)?;
+    }
+    Ok(())
+}
+
+/// The flags of an open file. EBADF also for O_PATH, of which fcntl(2) alone would tell.
+pub fn file_flags(fd: c_int) -> Result<c_int> {
+    let flags = fcntl(fd, libc::F_GETFL, 0)? as c_int;
+    if flags & libc::O_PATH == 0 { Ok(flags) } else { Err(Errno(libc::EBADF)) }
+}
+
+/// getdents64(2): bytes of the buffer that were filled.
+pub fn entries(folder: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_getdents64, folder.0, buffer.as_mut_ptr(), buffer.len()).map(|n| n.min(buffer.len()))
+}
+
+/// ppoll(2) of one descriptor for POLLIN, with the program's signal mask. The time left, which the kernel
+/// counts down, is in seconds and nanoseconds; None waits for ever.
+pub fn wait_readable(fd: c_int, left: Option<&mut [i64; 2]>, mask: User, mask_size: usize) -> Result<usize> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let left = left.map_or(0, |left| left.as_mut_ptr() as usize);
+    ask!(libc::SYS_ppoll, &raw mut poll, 1, left, mask.0, mask_size)
+}
+
+/// The type of a socket: getsockopt(SO_TYPE). EBADF, ENOTSOCK.
+pub fn socket_type(fd: c_int) -> Result<c_int> {
+    let (mut kind, mut length): (c_int, u32) = (0, 4);
+    ask!(libc::SYS_getsockopt, fd, libc::SOL_SOCKET, libc::SO_TYPE, &raw mut kind, &raw mut length)?;
+    Ok(kind)
+}
+
+/// clock_gettime(CLOCK_MONOTONIC): seconds and nanoseconds.
+pub fn monotonic() -> (i64, i64) {
+    let mut time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time);
+    (time.tv_sec, time.tv_nsec)
 }
 
 /// exit_group(2).

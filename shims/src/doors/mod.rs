@@ -4,6 +4,8 @@
 #[cfg(not(test))]
 mod by_hand;
 #[cfg(not(test))]
+mod descriptors;
+#[cfg(not(test))]
 pub mod exec;
 #[cfg(not(test))]
 pub mod exec_at;

@@ -3,21 +3,28 @@
 mod async_io;
 mod clock;
 mod clone;
+mod copy;
+mod descriptors;
 mod events;
 mod filesystems;
+mod futexes;
 mod kernel_symbols;
 mod limits;
 mod memory_calls;
+mod messages;
 mod module_files;
 mod modules;
 mod mounts;
 pub mod nofile;
+mod random;
 mod scheduling;
 mod security;
 mod streams;
 mod superseded;
+mod sync;
 mod sysctl;
 mod uselib;
+mod vectors;
 
 use crate::dispatch::Call;
 use evercall_rules::packed::RuleId;
