@@ -8,7 +8,7 @@ use crate::state;
 use evercall_rules::packed::RuleId;
 
 /// A door whose next definition takes `own`, and whose system call takes `args`.
-fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
+pub(super) fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
     let errno_before = errno::get();
     let native = || match next.find(name) {
         // SAFETY: the caller's own call, to whom it would have gone without us.

@@ -8,6 +8,8 @@ pub mod exec;
 #[cfg(not(test))]
 mod exit;
 #[cfg(not(test))]
+mod files;
+#[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]
 mod symbols;

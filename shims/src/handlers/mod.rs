@@ -1,15 +1,23 @@
 //! The handlers: each carries one rule out with raw system calls, in the kernel's convention.
 
+mod attributes;
 mod clock;
+mod descriptor_paths;
 mod events;
 mod filesystems;
 mod kernel_symbols;
+mod memfd;
 mod modules;
 mod mounts;
 pub mod nofile;
+mod openat2;
+mod paths;
+mod statx;
 mod streams;
 mod sysctl;
+mod times;
 mod uselib;
+mod walk;
 
 use crate::dispatch::Call;
 use evercall_rules::packed::RuleId;
