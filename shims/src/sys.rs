@@ -98,6 +98,80 @@ pub fn open_user(path: User, flags: c_int) -> Result<Fd> {
     open_user_in(libc::AT_FDCWD, path, flags)
 }
 
+/// openat(2) of a path of ours.
+pub fn open_in(folder: c_int, path: &CStr, flags: c_int) -> Result<Fd> {
+    ask!(libc::SYS_openat, folder, path.as_ptr(), flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))
+}
+
+/// A system call whose first argument is a path of ours; the rest as in [`call`].
+pub fn call_path(number: i64, path: &CStr, rest: [usize; 5]) -> isize {
+    let [b, c, d, e, f] = rest;
+    result(ask!(number, path.as_ptr(), b, c, d, e, f))
+}
+
+/// A system call whose second argument, behind a folder's descriptor, is a path of ours.
+pub fn call_path_in(number: i64, folder: c_int, path: &CStr, rest: [usize; 4]) -> isize {
+    let [c, d, e, f] = rest;
+    result(ask!(number, folder, path.as_ptr(), c, d, e, f))
+}
+
+/// newfstatat(2) of a path in the program's memory.
+pub fn stat_user_in(folder: c_int, path: User, flags: c_int) -> Result<libc::stat> {
+    let mut stat: libc::stat = zeroed();
+    ask!(libc::SYS_newfstatat, folder, path.0, &raw mut stat, flags)?;
+    Ok(stat)
+}
+
+/// newfstatat(2) of a descriptor itself, or of the working folder for AT_FDCWD.
+pub fn stat_itself(fd: c_int) -> Result<libc::stat> {
+    let mut stat: libc::stat = zeroed();
+    ask!(libc::SYS_newfstatat, fd, c"".as_ptr(), &raw mut stat, libc::AT_EMPTY_PATH)?;
+    Ok(stat)
+}
+
+/// readlinkat(2) of a link that was opened with O_PATH | O_NOFOLLOW.
+pub fn read_link(link: c_int, to: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_readlinkat, link, c"".as_ptr(), to.as_mut_ptr(), to.len()).map(|n| n.min(to.len()))
+}
+
+/// futimesat(2) of a path in the program's memory (NULL: the descriptor itself), with times of ours in
+/// seconds and microseconds; None for now.
+pub fn set_times_user(folder: c_int, path: User, times: Option<&[[i64; 2]; 2]>) -> Result<usize> {
+    let times = times.map_or(core::ptr::null(), core::ptr::from_ref);
+    ask!(libc::SYS_futimesat, folder, path.0, times)
+}
+
+/// utimes(2) of a path of ours, with times of ours in seconds and microseconds; None for now.
+pub fn set_times(path: &CStr, times: Option<&[[i64; 2]; 2]>) -> Result<usize> {
+    let times = times.map_or(core::ptr::null(), core::ptr::from_ref);
+    ask!(libc::SYS_utimes, path.as_ptr(), times)
+}
+
+/// ioctl(FS_IOC_FSGETXATTR): `struct fsxattr` (linux/fs.h) as its seven words.
+pub fn fsxattr(fd: c_int) -> Result<[u32; 7]> {
+    const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
+    let mut attributes = [0u32; 7];
+    ask!(libc::SYS_ioctl, fd, FS_IOC_FSGETXATTR, attributes.as_mut_ptr())?;
+    Ok(attributes)
+}
+
+/// ioctl(FS_IOC_FSSETXATTR).
+pub fn set_fsxattr(fd: c_int, attributes: &[u32; 7]) -> Result<usize> {
+    const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+    ask!(libc::SYS_ioctl, fd, FS_IOC_FSSETXATTR, attributes.as_ptr())
+}
+
+/// Whether a group is among the supplementary groups of this thread: getgroups(2).
+pub fn in_groups(group: u32) -> bool {
+    let count = ask!(libc::SYS_getgroups, 0, 0).unwrap_or(0);
+    let found = with_words(count.div_ceil(2), |words| {
+        let got = ask!(libc::SYS_getgroups, words.len() * 2, words.as_mut_ptr()).unwrap_or(0);
+        let groups = words.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]);
+        isize::from(groups.take(got).any(|one| one == group))
+    });
+    found == Some(1)
+}
+
 /// read(2).
 pub fn read(fd: c_int, buffer: &mut [u8]) -> Result<usize> {
     ask!(libc::SYS_read, fd, buffer.as_mut_ptr(), buffer.len()).map(|n| n.min(buffer.len()))
@@ -656,6 +730,16 @@ pub fn with_bytes<F: FnMut(&mut [u8]) -> isize>(length: usize, mut then: F) -> O
         // SAFETY: the bytes of the words, which are all initialised and stay so.
         then(unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) })
     })
+}
+
+/// Calls a closure with zeroed bytes in pages of their own, given back when it returns. None, and no call,
+/// where memory is out.
+pub fn with_pages<F: FnOnce(&mut [u8]) -> isize>(length: usize, then: F) -> Option<isize> {
+    let page = map_anonymous(length).ok()?;
+    // SAFETY: fresh zeroed pages of that length, ours alone until they are unmapped below.
+    let result = then(unsafe { core::slice::from_raw_parts_mut(page as *mut u8, length) });
+    unmap(page, length);
+    Some(result)
 }
 
 fn map_anonymous(length: usize) -> Result<usize> {

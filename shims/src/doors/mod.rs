@@ -14,6 +14,8 @@ mod exit;
 #[cfg(not(test))]
 mod own_filter;
 #[cfg(not(test))]
+mod files;
+#[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]
 mod symbols;

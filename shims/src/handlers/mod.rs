@@ -1,30 +1,38 @@
 //! The handlers: each carries one rule out with raw system calls, in the kernel's convention.
 
 mod async_io;
+mod attributes;
 mod clock;
 mod clone;
 mod copy;
+mod descriptor_paths;
 mod descriptors;
 mod events;
 mod filesystems;
 mod futexes;
 mod kernel_symbols;
 mod limits;
+mod memfd;
 mod memory_calls;
 mod messages;
 mod module_files;
 mod modules;
 mod mounts;
 pub mod nofile;
+mod openat2;
+mod paths;
 mod random;
 mod scheduling;
 mod security;
+mod statx;
 mod streams;
 mod superseded;
 mod sync;
 mod sysctl;
+mod times;
 mod uselib;
 mod vectors;
+mod walk;
 
 use crate::dispatch::Call;
 use evercall_rules::packed::RuleId;

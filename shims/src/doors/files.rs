@@ -1,0 +1,77 @@
+//! Doors of paths and attributes whose arguments differ from the system call's, or whose libc does not ask
+//! the kernel every time.
+
+use super::by_hand::door;
+use super::{as_kernel, by_rule, finish};
+use crate::dispatch::{dispatch, raw};
+use crate::errno;
+use crate::next::Next;
+use crate::state;
+use evercall_rules::packed::RuleId;
+
+/// `futimens(3)`: utimensat without a path.
+#[unsafe(no_mangle)]
+pub extern "C" fn futimens(fd: usize, times: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    door(RuleId::Utimensat, &NEXT, b"futimens", [fd, times, 0, 0, 0, 0], [fd, 0, times, 0, 0, 0])
+}
+
+macro_rules! effective_door {
+    ($symbol:ident) => {
+        /// `euidaccess(3)`: faccessat2 with AT_EACCESS.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $symbol(path: usize, mode: usize) -> isize {
+            static NEXT: Next = Next::unknown();
+            let args = [libc::AT_FDCWD as usize, path, mode, libc::AT_EACCESS as usize, 0, 0];
+            door(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), [path, mode, 0, 0, 0, 0], args)
+        }
+    };
+}
+
+effective_door!(euidaccess);
+effective_door!(eaccess);
+
+/// `fchmodat(3)`: without flags libc makes the older call, which says nothing of the newer one.
+#[unsafe(no_mangle)]
+pub extern "C" fn fchmodat(folder: usize, path: usize, mode: usize, flags: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let args = [folder, path, mode, flags, 0, 0];
+    if flags as u32 == 0 {
+        return older(&NEXT, b"fchmodat", args, libc::SYS_fchmodat);
+    }
+    door(RuleId::Fchmodat2, &NEXT, b"fchmodat", args, args)
+}
+
+/// `renameat2`: glibc answers EINVAL where the kernel said ENOSYS, and makes the older call without flags.
+#[unsafe(no_mangle)]
+pub extern "C" fn renameat2(from: usize, old: usize, to: usize, new: usize, flags: usize) -> isize {
+    const EINVAL: isize = -(libc::EINVAL as isize);
+    static NEXT: Next = Next::unknown();
+    let rule = RuleId::Renameat2;
+    let args = [from, old, to, new, flags, 0];
+    if flags as u32 == 0 {
+        return older(&NEXT, b"renameat2", args, libc::SYS_renameat);
+    }
+    let errno_before = errno::get();
+    let native = || match NEXT.find(b"renameat2") {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => match unsafe { by_rule(rule, function, args) } {
+            // What the kernel refuses for its arguments, it refuses again.
+            EINVAL => raw(rule, args),
+            answer => answer,
+        },
+        None => raw(rule, args),
+    };
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
+}
+
+/// The next definition, or the older call where there is none.
+fn older(next: &Next, name: &[u8], args: [usize; 6], number: i64) -> isize {
+    let errno_before = errno::get();
+    let answer = match next.find(name) {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => unsafe { as_kernel(function, args) },
+        None => crate::sys::call(number, args),
+    };
+    finish(answer, errno_before)
+}
