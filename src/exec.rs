@@ -128,12 +128,12 @@ fn install(filter: &BpfProgram) -> io::Result<()> {
         return Ok(());
     }
     let error = io::Error::last_os_error();
-    // SAFETY: takes numbers alone.
-    if error.raw_os_error() == Some(libc::EACCES)
-        && unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } == 0
-        && set()
-    {
-        return Ok(());
+    if error.raw_os_error() == Some(libc::EACCES) {
+        // SAFETY: takes numbers alone.
+        let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 };
+        if promised && set() {
+            return Ok(());
+        }
     }
     Err(error)
 }
