@@ -112,6 +112,93 @@ pub const RUN: &[Section] = &[
     ),
 ];
 
+/// Of `evercall simulate`.
+pub const SIMULATE: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            (
+                "1",
+                "an error of evercall itself: a wrong option, a profile that cannot be read, a filter refused",
+            ),
+            ("126", "PROGRAM was found but cannot be run, or the other host would run no program at all"),
+            ("127", "PROGRAM was not found"),
+            ("else", "the exit status of PROGRAM"),
+        ],
+    ),
+    (
+        "HOSTS",
+        &[
+            (
+                "--kernel VERSION",
+                "a call younger than VERSION by the table (evercall rules --calls), or removed before it, answers \
+                 ENOSYS, as do all numbers above the newest one of that kernel. What a kernel is built without, and \
+                 flags and ioctls that came later, are not told apart. uname(2) still tells this host's version",
+            ),
+            (
+                "--deny CALL[:ANSWER],...",
+                "ANSWER is an errno by name or number, KILL (SIGSYS, nobody can catch it) or TRAP (a SIGSYS that \
+                 can be caught); ENOSYS without one. May be given more than once",
+            ),
+            (
+                "--seccomp PROFILE.json",
+                "the format of Docker, podman and containerd. includes and excludes are resolved as for a container \
+                 with Docker's default capabilities and those of --cap, on the kernel of --kernel or else this one. \
+                 Where rules with several actions match one call, the strictest counts. The profile is taken as it \
+                 stands: newer versions of runc answer ENOSYS, not its default, above its highest number",
+            ),
+            (
+                "--profile HOST.json",
+                "what a host was seen to answer, as JSON: {\"version\": 1, \"syscalls\": {NAME: ANSWER}}, ANSWER being \
+                 answers, killed, trapped, or the name of an errno",
+            ),
+            (
+                "several",
+                "each is a filter of its own, and the kernel takes the strictest answer: KILL, then TRAP, then an \
+                 errno. Of two errnos the one of --deny counts, then --profile, --seccomp, --kernel",
+            ),
+        ],
+    ),
+    (
+        "WHAT THE PROGRAM SEES",
+        &[
+            (
+                "no_new_privs",
+                "without CAP_SYS_ADMIN the kernel takes filters only with no_new_privs, which is set then: sudo, su, \
+                 ping and all that is setuid or has file capabilities gains no rights in PROGRAM and its children. \
+                 With CAP_SYS_ADMIN (root, outside of containers) it is left as it was",
+            ),
+            ("children", "have the filters, too; nothing takes them off again"),
+            (
+                "other architectures",
+                "calls of i386 programs are let through by --kernel, --deny and --profile, and get the default \
+                 action of --seccomp. Calls of x32 are numbers that no rule knows",
+            ),
+            ("execve", "a host that refuses it to all runs no program, and that is an error"),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("evercall simulate --kernel 3.10 -- python3 -m test test_os", "on CentOS 7"),
+            (
+                "evercall simulate --deny clone3:EPERM,faccessat2:EPERM -- apt-get update",
+                "under an old profile",
+            ),
+            (
+                "evercall simulate --seccomp docker.json --kernel 4.19 -- evercall run -- ./app",
+                "the same, and evercall at work there",
+            ),
+        ],
+    ),
+    VARIABLES,
+    (
+        "ENVIRONMENT",
+        &[("PATH", "where PROGRAM is looked up; the variables above are for evercall within PROGRAM")],
+    ),
+    FILES,
+];
+
 /// Of `evercall rules`.
 pub const RULES: &[Section] = &[
     ("EXIT STATUS", &[("0", "printed"), ("1", "NAME is not known, or the output cannot be written")]),
@@ -183,7 +270,9 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
         }
     }
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([roman("evercall(1), evercall-run(1), evercall-rules(1), ld.so(8), syscalls(2)")]);
+    roff.text([roman(
+        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-rules(1), ld.so(8), syscalls(2)",
+    )]);
     out.extend(roff.to_roff().bytes());
     Ok(())
 }
