@@ -2,6 +2,7 @@
 //! goes to the kernel unread.
 
 use crate::arch::{syscall, with_stack};
+use crate::seccomp::MAGIC;
 use crate::signals::Action;
 use core::ffi::CStr;
 use libc::{SYS_close, SYS_exit, c_int};
@@ -504,10 +505,11 @@ pub const fn signal_bit(signal: c_int) -> u64 {
 }
 
 impl Blocked {
-    /// Blocks more signals.
+    /// Blocks more signals. Never SIGSYS: a call in between may be trapped, and kill then.
     pub fn add(signals: u64) -> Blocked {
-        let mut old = 0u64;
-        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const signals, &raw mut old, 8);
+        let (mut old, signals) = (0u64, signals & !signal_bit(libc::SIGSYS));
+        let _ =
+            ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const signals, &raw mut old, 8, 0, MAGIC);
         Blocked(old)
     }
 
@@ -519,7 +521,7 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, 0, 8);
+        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, 0, 8, 0, MAGIC);
     }
 }
 
@@ -537,7 +539,7 @@ pub fn signal_mask_to(to: User) -> Result<usize> {
 
 /// Sets this thread's signal mask.
 pub fn set_signal_mask(mask: u64) {
-    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8);
+    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8, 0, MAGIC);
 }
 
 /// rt_sigaction(2): sets a signal's action, and gives the one before.

@@ -113,6 +113,27 @@ impl Fault<'_> {
         self.set_word(MASK, self.word(MASK) | signals as usize);
     }
 
+    /// rt_sigprocmask(2) on the mask that the handler's return restores, without SIGSYS (kernel/signal.c).
+    /// EINVAL, EFAULT.
+    pub fn change_mask(&mut self, [how, set, old, size, ..]: [usize; 6]) -> sys::Result<usize> {
+        if size != 8 {
+            return Err(sys::Errno(libc::EINVAL));
+        }
+        let before = self.word(MASK);
+        let set: usize = memory::get(User(set))?;
+        let after = match how as i32 {
+            libc::SIG_BLOCK => before | set,
+            libc::SIG_UNBLOCK => before & !set,
+            libc::SIG_SETMASK => set,
+            _ => return Err(sys::Errno(libc::EINVAL)),
+        };
+        self.set_word(MASK, after & !(sys::signal_bit(libc::SIGSYS) as usize));
+        if old != 0 {
+            memory::put(User(old), before)?;
+        }
+        Ok(0)
+    }
+
     /// Sends this signal to where it was sent: to this thread, or to the process.
     pub fn send_again(&self) {
         // SAFETY: the kernel's siginfo, si_code at its third word.

@@ -8,7 +8,7 @@ use crate::sys::{self, Result};
 const NUMBERS: usize = 192;
 
 /// Most instructions: two a number, and what stands around them.
-const MOST: usize = 2 * NUMBERS + 32;
+const MOST: usize = 2 * NUMBERS + 40;
 
 /// What a filter says of its numbers (seccomp(2)).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl Program {
 }
 
 /// Installs the filter for this thread and what it starts. Other architectures are let through. With `guards`
-/// also execs and actions for SIGSYS are kept to us: only those with [`MAGIC`] in the register behind their
-/// arguments are let through; an exec is trapped, an action is taken as done.
+/// also execs, actions for SIGSYS and signal masks are kept to us: only those with [`MAGIC`] in the register behind
+/// their arguments are let through; an exec and a mask are trapped, an action is taken as done.
 /// EACCES without no_new_privs or CAP_SYS_ADMIN.
 pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: bool) -> Result<usize> {
     let mut program = Program { code: [0; MOST], length: 0 };
@@ -70,6 +70,7 @@ pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: b
     if guards {
         program.guard_execs();
         program.guard_action();
+        program.guard_mask();
     }
     program.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
     sys::install_filter(program.code.get(..program.length).unwrap_or(&[]))
@@ -81,6 +82,7 @@ pub const MAGIC: usize = u64::from_le_bytes(*b"evercall") as usize;
 const MAGIC_LOW: u32 = MAGIC as u32;
 const MAGIC_HIGH: u32 = (MAGIC >> 32) as u32;
 
+// Each guard is left with the number still loaded, or by a return.
 impl Program {
     /// execve and execveat are trapped, unless they are ours.
     fn guard_execs(&mut self) {
@@ -97,7 +99,7 @@ impl Program {
     /// A new action for SIGSYS past libc (Go's runtime, the child of posix_spawn) would take our handler away:
     /// it is answered with success. No SIGSYS for it, since the second makes it with all signals blocked.
     fn guard_action(&mut self) {
-        self.push(JUMP_EQUAL, [0, 9], libc::SYS_rt_sigaction as u32);
+        self.push(JUMP_EQUAL, [0, 10], libc::SYS_rt_sigaction as u32);
         self.push(LOAD, [0, 0], argument(0));
         self.push(JUMP_EQUAL, [0, 7], libc::SIGSYS as u32);
         self.push(LOAD, [0, 0], argument(1));
@@ -107,6 +109,25 @@ impl Program {
         self.push(LOAD, [0, 0], argument(5) + 4);
         self.push(JUMP_EQUAL, [1, 0], MAGIC_HIGH);
         self.push(RETURN, [0, 0], libc::SECCOMP_RET_ERRNO);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+    }
+}
+
+impl Program {
+    /// A mask that blocks more signals is trapped: with SIGSYS blocked the next trapped call would kill. glibc
+    /// blocks all signals around clone and exec, static programs as they like.
+    fn guard_mask(&mut self) {
+        self.push(JUMP_EQUAL, [0, 10], libc::SYS_rt_sigprocmask as u32);
+        self.push(LOAD, [0, 0], argument(0));
+        self.push(JUMP_EQUAL, [7, 0], libc::SIG_UNBLOCK as u32);
+        self.push(LOAD, [0, 0], argument(1));
+        self.push(JUMP_EQUAL, [5, 0], 0);
+        self.push(LOAD, [0, 0], argument(5));
+        self.push(JUMP_EQUAL, [0, 2], MAGIC_LOW);
+        self.push(LOAD, [0, 0], argument(5) + 4);
+        self.push(JUMP_EQUAL, [1, 0], MAGIC_HIGH);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_TRAP);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
     }
 }
 

@@ -43,7 +43,7 @@ impl Trap {
 
 /// Numbers that are never trapped: what a dynamic loader or a libc may call before our constructor has run,
 /// and what glibc calls with every signal blocked (pthread_create, posix_spawn), where a SIGSYS kills.
-const NEVER: [i64; 8] = [
+const NEVER: [i64; 9] = [
     libc::SYS_prlimit64,
     libc::SYS_getrandom,
     libc::SYS_set_robust_list,
@@ -52,6 +52,8 @@ const NEVER: [i64; 8] = [
     libc::SYS_clone3,
     libc::SYS_close_range,
     462, // mseal
+    // The log's own, which would log itself for ever.
+    libc::SYS_pwritev2,
 ];
 
 /// Arms what the settings ask for, at start.
