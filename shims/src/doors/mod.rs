@@ -12,9 +12,9 @@ pub mod exec_at;
 #[cfg(not(test))]
 mod exit;
 #[cfg(not(test))]
-mod own_filter;
-#[cfg(not(test))]
 mod files;
+#[cfg(not(test))]
+mod own_filter;
 #[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]

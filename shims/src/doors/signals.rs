@@ -1,13 +1,15 @@
 //! The signal functions. While no handler of ours stands, each is a jump to the next definition; while
 //! one does, SIGSEGV goes through `signals::calls`.
 
+use super::{as_kernel, finish};
+use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
 use crate::signals;
 use crate::signals::calls::{self, LIBC, Layout, UCLIBC};
 use crate::start;
 use crate::state;
-use crate::sys::{self, User};
+use crate::sys::User;
 use evercall_rules::packed::RuleId;
 
 /// The next definition, called as libc's callers do: its result is not looked at.
@@ -21,10 +23,6 @@ impl Native<'_> {
         match self.next.find(self.name) {
             // SAFETY: the caller's own call, to whom it would have gone without us.
             Some(next) => unsafe { next(a[0], a[1], a[2], a[3], a[4], a[5]) },
-            // A libc older than the call: its set has the kernel's size here.
-            None if self.name == b"epoll_pwait2" => {
-                errno::from_kernel(sys::call(libc::SYS_epoll_pwait2, [a[0], a[1], a[2], a[3], a[4], 8]))
-            }
             None => errno::from_kernel(-(libc::ENOSYS as isize)),
         }
     }
@@ -141,7 +139,57 @@ signal_doors! {
             None => native.call([mask, is_signal, 0, 0, 0, 0]),
         },
     };
-    epoll_pwait => set_at!(4);
-    epoll_pwait2 => set_at!(4);
-    signalfd => |args, native| calls::without_segv(args, |args| native.call(args));
+}
+
+/// A function that carries a set, and whose system call has a rule: `kernel` gives the arguments of that call,
+/// `armed` runs the rest with the set changed while a handler of ours stands.
+#[cold]
+#[inline(never)]
+fn by_rule_slow(
+    rule: RuleId,
+    native: &Native<'_>,
+    args: [usize; 6],
+    kernel: fn([usize; 6]) -> [usize; 6],
+    armed: fn([usize; 6], &dyn Fn([usize; 6]) -> isize) -> isize,
+) -> isize {
+    let errno_before = errno::get();
+    let work = |args| {
+        dispatch(rule, kernel(args), &state::SYMBOLS_HANDED_ON, || match native.next.find(native.name) {
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            Some(function) => unsafe { as_kernel(function, args) },
+            None => raw(rule, kernel(args)),
+        })
+    };
+    let result = if start::ready() && signals::armed() { armed(args, &work) } else { work(args) };
+    finish(result, errno_before)
+}
+
+macro_rules! rule_doors {
+    ($($symbol:ident => $rule:ident, $kernel:expr, $armed:expr;)*) => {
+        $(
+            /// libc's function of this name.
+            ///
+            /// # Safety
+            /// As libc's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $symbol(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+                static NEXT: Next = Next::unknown();
+                let handed_on = |rule: RuleId| state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot());
+                if handed_on(RuleId::Signals) && handed_on(RuleId::$rule) {
+                    if let Some(next) = NEXT.known() {
+                        // SAFETY: the caller's own call, to whom it would have gone without us.
+                        return unsafe { next(a, b, c, d, e, f) };
+                    }
+                }
+                let native = Native { next: &NEXT, name: stringify!($symbol).as_bytes() };
+                by_rule_slow(RuleId::$rule, &native, [a, b, c, d, e, f], $kernel, $armed)
+            }
+        )*
+    };
+}
+
+rule_doors! {
+    epoll_pwait => EpollPwait, |[a, b, c, d, e, _]| [a, b, c, d, e, 8], |args, work| calls::with_set(args, 4, work);
+    epoll_pwait2 => EpollPwait2, |[a, b, c, d, e, _]| [a, b, c, d, e, 8], |args, work| calls::with_set(args, 4, work);
+    signalfd => Signalfd4, |[fd, mask, flags, ..]| [fd, mask, 8, flags, 0, 0], |args, work| calls::without_segv(args, work);
 }
