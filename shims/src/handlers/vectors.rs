@@ -61,7 +61,10 @@ fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
     let flags = call.arg(5) as u32;
     let fd = call.int(0);
     let done = if call.arg(3) != usize::MAX {
-        at_offset(call, way, flags)?
+        match in_one_step(call, way, flags) {
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => at_offset(call, way, flags)?,
+            other => other?,
+        }
     } else if unknown(flags) {
         let mode = sys::file_flags(fd)?;
         if total(call.user(1), call.arg(2), mode, way)? == 0 {
@@ -83,18 +86,27 @@ fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
     Ok(done)
 }
 
+/// preadv(2) or pwritev(2), if the host has them. ENOSYS also for flags that they do not know.
+fn in_one_step(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
+    if unknown(flags) {
+        return Err(Errno(libc::ENOSYS));
+    }
+    let number = if way == Way::Read { libc::SYS_preadv } else { libc::SYS_pwritev };
+    sys::check(sys::call(number, [call.arg(0), call.arg(1), call.arg(2), call.arg(3), 0, 0]))
+}
+
 fn unknown(flags: u32) -> bool {
     flags & !(RWF_HIPRI | RWF_DSYNC | RWF_SYNC) != 0
 }
 
-/// The bytes that a vector asks for, after all checks before the transfer (import_iovec and the file's mode).
+/// The bytes that a vector asks for, after all checks before the transfer (the file's mode and import_iovec).
 fn total(vector: User, count: usize, mode: i32, way: Way) -> Result<usize> {
+    check_mode(mode, way)?;
     validate(vector, count)?;
     let mut total = 0usize;
     for index in 0..count {
         total = total.saturating_add(memory::get::<usize>(vector.at(index * 16 + 8))?);
     }
-    check_mode(mode, way)?;
     Ok(total)
 }
 
@@ -138,8 +150,8 @@ fn at_offset(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
     if move_bytes(0, 0, at) == Err(Errno(libc::ESPIPE)) {
         return Err(Errno(libc::ESPIPE));
     }
-    validate(vector, count)?;
     check_mode(mode, way)?;
+    validate(vector, count)?;
     if count > IOV_MAX {
         return Err(Errno(libc::EINVAL));
     }
@@ -158,6 +170,12 @@ fn each(
     flags: u32,
     mut move_bytes: impl FnMut(usize, usize, usize) -> Result<usize>,
 ) -> Result<usize> {
+    let lengths = buffers.iter().skip(1).step_by(2);
+    let total = lengths.fold(0usize, |total, length| total.saturating_add(*length)).min(MOST);
+    if total > 0 && (at.wrapping_add(total) as isize) < 0 {
+        // The last byte's offset has no number (rw_verify_area).
+        return Err(Errno(libc::EINVAL));
+    }
     let mut done = 0usize;
     for pair in buffers.chunks_exact(2) {
         let &[to, length] = pair else { break };
