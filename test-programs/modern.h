@@ -12,12 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* libc's own ways to these lead through calls that a check may refuse. */
+#define pipe(fds) syscall(SYS_pipe, fds)
+#define epoll_create(size) (int)syscall(SYS_epoll_create, size)
+#define epoll_wait(queue, events, most, time) (int)syscall(SYS_epoll_wait, queue, events, most, time)
 
 enum { PAGE = 4096, FILLING = 0xa5, UNTOUCHED = 1234, READER = 200 };
 
@@ -118,7 +124,7 @@ static long made(long number, const char *name, enum returned returned, const lo
     return returned == INT ? (int)result : result;
 }
 
-static uint32_t hash(uint32_t sum, const void *bytes, size_t length)
+__attribute__((unused)) static uint32_t hash(uint32_t sum, const void *bytes, size_t length)
 {
     const unsigned char *byte = bytes;
     while (length--)
@@ -153,7 +159,7 @@ static int memory_file(size_t size, unsigned seed, int flags, int *other, int ot
     return opened;
 }
 
-static int open_flags(const char *key, const char *otherwise)
+__attribute__((unused)) static int open_flags(const char *key, const char *otherwise)
 {
     const char *text = value(key, otherwise);
     int flags = strstr(text, "rw") ? O_RDWR : strchr(text, 'w') ? O_WRONLY : O_RDONLY;
@@ -167,7 +173,7 @@ static int open_flags(const char *key, const char *otherwise)
 }
 
 /* A descriptor as a line names it: file (or nothing), dir, pipe, null, socket, closed, temp, proc. */
-static int descriptor(const char *kind, size_t size, int flags)
+__attribute__((unused)) static int descriptor(const char *kind, size_t size, int flags)
 {
     int pair[2];
     if (!strcmp(kind, "dir")) return open("/", (flags & O_PATH) | O_RDONLY | O_DIRECTORY);

@@ -13,7 +13,7 @@ static void outcome(long result)
         printf(" but errno %d", error);
 }
 
-/* getrandom len= flags= buf=: how many, whether they are fresh, whether the rest was kept. */
+/* getrandom len= flags= buf= via=: how many, whether they are fresh, whether the rest was kept. */
 static void check_random(long call_number, const char *name, size_t length, const long *a, unsigned char *buffer)
 {
     long result = made(call_number, name, LONG, a);
@@ -30,8 +30,14 @@ static void check_random(long call_number, const char *name, size_t length, cons
     printf(" %s, %zu kept", same > filled / 8 + 3 ? "stale" : "fresh", kept);
 }
 
+static void make_getentropy(void);
+
 static void make_getrandom(void)
 {
+    if (is("via", "getentropy")) {
+        make_getentropy();
+        return;
+    }
     size_t length = number("len", 32);
     unsigned char *buffer = place(value("buf", "buf"), length < 65536 ? length : 65536);
     long a[6] = {(long)buffer, (long)length, number("flags", 0)};
@@ -216,7 +222,7 @@ static void make_syncfs(void)
 }
 
 const struct call calls[] = {
-    {"getrandom", make_getrandom}, {"getentropy", make_getentropy}, {"copy_file_range", make_copy},
+    {"getrandom", make_getrandom}, {"copy_file_range", make_copy},
     {"preadv", make_preadv}, {"pwritev", make_pwritev}, {"preadv2", make_preadv2}, {"pwritev2", make_pwritev2},
     {"fallocate", make_fallocate}, {"sync_file_range", make_sync_file_range}, {"syncfs", make_syncfs}, {NULL, NULL},
 };
@@ -226,7 +232,9 @@ const char *const checks[] = {
     "getrandom len=256 flags=1", "getrandom len=5000 flags=2", "getrandom len=64 flags=4", "getrandom flags=6",
     "getrandom flags=8", "getrandom flags=0x100000001", "getrandom buf=null", "getrandom buf=bad", "getrandom buf=kernel",
     "getrandom buf=ro", "getrandom len=400 buf=edge:300", "getrandom len=-1 buf=edge:300", "getrandom len=70000",
-    "getrandom len=100 buf=edge:0 flags=1", "getentropy len=256", "getentropy len=0",
+    "getrandom len=100 buf=edge:0 flags=1", "getrandom via=getentropy len=256",
+    "getrandom via=getentropy len=0", "getrandom via=getentropy buf=bad", "getrandom via=getentropy len=200 buf=edge:100",
+    "getrandom via=getentropy len=257", "getrandom via=getentropy len=1 buf=kernel",
     "copy_file_range len=300", "copy_file_range len=0", "copy_file_range len=300 inpos=50 outpos=7",
     "copy_file_range len=5000 offin=900", "copy_file_range len=200 offin=10 offout=20 outsize=100",
     "copy_file_range len=200000 insize=150000", "copy_file_range len=-1", "copy_file_range len=-1 offin=1",
