@@ -63,6 +63,8 @@ static void close_many(int from)
         if (from && !strcmp(door, "symbol")) {
             void (*function)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "closefrom");
             function((int)low);
+            // It tells nothing, so what it leaves in errno is its own affair.
+            errno = UNTOUCHED;
         } else {
             if (from)
                 a[1] = ~0u, a[2] = 0, a[0] = low < 0 ? 0 : low;

@@ -107,8 +107,7 @@ fn refused_calls_answer_enosys() {
         ("cachestat", "0 null null 0"),
     ];
     let all = refused.map(|(call, _)| call).join(",");
-    let questions =
-        refused.map(|(call, arguments)| format!("syscall {} {arguments}", number(call)));
+    let questions = refused.map(|(call, arguments)| format!("syscall {} {arguments}", number(call)));
     for answer in answers(&mut ask_denied("EPERM", &all), &questions) {
         assert_eq!(outcome(&answer), failure(libc::EPERM));
     }
