@@ -24,9 +24,11 @@ pub fn accept4(call: &mut Call<'_>) -> isize {
     });
     let flags = call.int(3);
     let args = [call.arg(0), call.arg(1), call.arg(2), 0, 0, 0];
-    sys::result(sys::file_flags(call.int(0)).and_then(|_| {
-        if flags & !BOTH != 0 { Err(EINVAL) } else { fresh(libc::SYS_accept, args, flags) }
-    }))
+    sys::result(
+        sys::file_flags(call.int(0)).and_then(|_| {
+            if flags & !BOTH != 0 { Err(EINVAL) } else { fresh(libc::SYS_accept, args, flags) }
+        }),
+    )
 }
 
 /// `dup3`: EINVAL (flags, or twice the same number), EBADF, EBUSY, EINTR (fs/file.c). An exec in another
@@ -116,7 +118,11 @@ fn signals_to(call: &Call<'_>) -> Result<usize> {
         return Err(EINVAL);
     }
     let args = [fd as usize, call.arg(1), call.arg(2), 0, 0, 0];
-    if fd == -1 { fresh(libc::SYS_signalfd, args, flags) } else { sys::check(sys::call(libc::SYS_signalfd, args)) }
+    if fd == -1 {
+        fresh(libc::SYS_signalfd, args, flags)
+    } else {
+        sys::check(sys::call(libc::SYS_signalfd, args))
+    }
 }
 
 const CLOSE_RANGE_UNSHARE: u32 = 2;

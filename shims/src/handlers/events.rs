@@ -66,9 +66,8 @@ fn wait(call: &Call<'_>, mut left: Option<[i64; 2]>) -> Result<usize> {
         }
         memory::get::<u64>(mask)?;
     }
-    let take = || {
-        sys::check(sys::call(libc::SYS_epoll_wait, [queue as usize, call.arg(1), call.arg(2), 0, 0, 0]))
-    };
+    let take =
+        || sys::check(sys::call(libc::SYS_epoll_wait, [queue as usize, call.arg(1), call.arg(2), 0, 0, 0]));
     loop {
         let taken = take()?;
         if taken > 0 || left == Some([0, 0]) {

@@ -83,8 +83,9 @@ fn receive(call: &Call<'_>) -> Result<usize> {
     while done < count as usize {
         let entry = entries.at(done * ENTRY);
         let pass = flags & !libc::MSG_WAITFORONE;
-        let received = sys::check(sys::call(libc::SYS_recvmsg, [fd as usize, entry.0, pass as usize, 0, 0, 0]))
-            .and_then(|length| memory::put(entry.at(LENGTH), length as u32));
+        let received =
+            sys::check(sys::call(libc::SYS_recvmsg, [fd as usize, entry.0, pass as usize, 0, 0, 0]))
+                .and_then(|length| memory::put(entry.at(LENGTH), length as u32));
         match received {
             Ok(()) => done += 1,
             Err(error) if done == 0 => return Err(error),

@@ -59,9 +59,8 @@ pub fn sync_file_range(call: &mut Call<'_>) -> isize {
 }
 
 fn write_out(fd: i32, (offset, length): (i64, i64), flags: u32) -> Result<usize> {
-    let known = libc::SYNC_FILE_RANGE_WAIT_BEFORE
-        | libc::SYNC_FILE_RANGE_WRITE
-        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let known =
+        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     sys::file_flags(fd)?;
     let end = offset.wrapping_add(length);
     if flags & !known != 0 || offset < 0 || end < 0 || end < offset {

@@ -37,7 +37,7 @@ pub fn pwritev(call: &mut Call<'_>) -> isize {
 }
 
 /// `preadv2`: `preadv` with flags, or `readv` for offset -1. RWF_HIPRI is a hint, RWF_DSYNC and RWF_SYNC
-/// ask nothing of a read; other flags are EOPNOTSUPP. May block, and is no cancellation point.
+/// ask nothing of a read; other flags are EOPNOTSUPP, as are the last two for a folder. May block, and is no cancellation point.
 pub fn preadv2(call: &mut Call<'_>) -> isize {
     let here = call.arg(3) == usize::MAX;
     call.became(|text| {
@@ -60,21 +60,11 @@ pub fn pwritev2(call: &mut Call<'_>) -> isize {
 fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
     let flags = call.arg(5) as u32;
     let fd = call.int(0);
-    let done = if call.arg(3) != usize::MAX {
-        match in_one_step(call, way, flags) {
-            Err(Errno(libc::ENOSYS | libc::EPERM)) => at_offset(call, way, flags)?,
-            other => other?,
-        }
-    } else if unknown(flags) {
-        let mode = sys::file_flags(fd)?;
-        if total(call.user(1), call.arg(2), mode, way)? == 0 {
-            return Ok(0);
-        }
-        return Err(Errno(libc::EOPNOTSUPP));
-    } else {
-        let number = if way == Way::Read { libc::SYS_readv } else { libc::SYS_writev };
-        sys::check(sys::call(number, [fd as usize, call.arg(1), call.arg(2), 0, 0, 0]))?
-    };
+    let done = match move_all(call, way, flags) {
+        // A folder takes no flags but the hint (do_loop_readv_writev).
+        Err(Errno(libc::EISDIR)) if flags & !RWF_HIPRI != 0 => Err(Errno(libc::EOPNOTSUPP)),
+        done => done,
+    }?;
     if way == Way::Write && done > 0 && flags & (RWF_DSYNC | RWF_SYNC) != 0 {
         let number = if flags & RWF_SYNC != 0 { libc::SYS_fsync } else { libc::SYS_fdatasync };
         match sys::check(sys::call(number, [fd as usize, 0, 0, 0, 0, 0])) {
@@ -84,6 +74,25 @@ fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
         }
     }
     Ok(done)
+}
+
+fn move_all(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
+    let fd = call.int(0);
+    if call.arg(3) != usize::MAX {
+        return match in_one_step(call, way, flags) {
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => at_offset(call, way, flags),
+            other => other,
+        };
+    }
+    if unknown(flags) {
+        let mode = sys::file_flags(fd)?;
+        return match total(call.user(1), call.arg(2), mode, way)? {
+            0 => Ok(0),
+            _ => Err(Errno(libc::EOPNOTSUPP)),
+        };
+    }
+    let number = if way == Way::Read { libc::SYS_readv } else { libc::SYS_writev };
+    sys::check(sys::call(number, [fd as usize, call.arg(1), call.arg(2), 0, 0, 0]))
 }
 
 /// preadv(2) or pwritev(2), if the host has them. ENOSYS also for flags that they do not know.
