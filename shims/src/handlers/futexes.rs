@@ -79,8 +79,8 @@ fn do_wait(call: &Call<'_>) -> Result<usize> {
     futex([call.arg(0), operation, value, timeout.0, 0, mask])
 }
 
-/// `futex_requeue`: how many waiters woke and moved. EINVAL, EFAULT, EAGAIN (another value); ENOSYS where
-/// only one of the words is private, which futex(2) cannot say.
+/// `futex_requeue`: how many waiters woke and moved. EINVAL, EFAULT, EAGAIN (another value). That
+/// one of the words is private and the other is not is EINVAL, as on 6.18; futex(2) could not say it.
 pub fn requeue(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"futex(FUTEX_CMP_REQUEUE)");
@@ -96,7 +96,7 @@ fn do_requeue(call: &Call<'_>) -> Result<usize> {
     let (value, from, private) = waiter(waiters)?;
     let (_, to, private_to) = waiter(waiters.at(WAITER))?;
     if private != private_to {
-        return Err(Errno(libc::ENOSYS));
+        return Err(EINVAL);
     }
     let (wake, move_on) = (call.int(2) as usize, call.int(3) as usize);
     futex([from, (FUTEX_CMP_REQUEUE | private) as usize, wake, move_on, to, value])

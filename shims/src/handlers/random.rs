@@ -10,6 +10,9 @@ const ENOSYS: Errno = Errno(libc::ENOSYS);
 /// Since 5.6: bytes without waiting for the pool to be seeded.
 const GRND_INSECURE: u32 = 4;
 
+/// Most bytes of one call (MAX_RW_COUNT).
+const MOST: usize = 0x7fff_f000;
+
 /// The pool was seen seeded, which it stays.
 static SEEDED: AtomicBool = AtomicBool::new(false);
 
@@ -27,6 +30,8 @@ pub fn getrandom(call: &mut Call<'_>) -> isize {
 }
 
 fn fill(buffer: User, length: usize, flags: u32) -> Result<usize> {
+    // read(2) refuses what is longer; the kernel cuts it (import_ubuf).
+    let length = length.min(MOST);
     let known = libc::GRND_NONBLOCK | libc::GRND_RANDOM | GRND_INSECURE;
     let insecure_pool = GRND_INSECURE | libc::GRND_RANDOM;
     if flags & !known != 0 || flags & insecure_pool == insecure_pool {

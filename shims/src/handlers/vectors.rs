@@ -37,7 +37,7 @@ pub fn pwritev(call: &mut Call<'_>) -> isize {
 }
 
 /// `preadv2`: `preadv` with flags, or `readv` for offset -1. RWF_HIPRI is a hint, RWF_DSYNC and RWF_SYNC
-/// ask nothing of a read; other flags are EOPNOTSUPP. May block, and is no cancellation point.
+/// ask nothing of a read; other flags are EOPNOTSUPP, as are the last two for a folder. May block, and is no cancellation point.
 pub fn preadv2(call: &mut Call<'_>) -> isize {
     let here = call.arg(3) == usize::MAX;
     call.became(|text| {
@@ -60,18 +60,11 @@ pub fn pwritev2(call: &mut Call<'_>) -> isize {
 fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
     let flags = call.arg(5) as u32;
     let fd = call.int(0);
-    let done = if call.arg(3) != usize::MAX {
-        at_offset(call, way, flags)?
-    } else if unknown(flags) {
-        let mode = sys::file_flags(fd)?;
-        if total(call.user(1), call.arg(2), mode, way)? == 0 {
-            return Ok(0);
-        }
-        return Err(Errno(libc::EOPNOTSUPP));
-    } else {
-        let number = if way == Way::Read { libc::SYS_readv } else { libc::SYS_writev };
-        sys::check(sys::call(number, [fd as usize, call.arg(1), call.arg(2), 0, 0, 0]))?
-    };
+    let done = match move_all(call, way, flags) {
+        // A folder takes no flags but the hint (do_loop_readv_writev).
+        Err(Errno(libc::EISDIR)) if flags & !RWF_HIPRI != 0 => Err(Errno(libc::EOPNOTSUPP)),
+        done => done,
+    }?;
     if way == Way::Write && done > 0 && flags & (RWF_DSYNC | RWF_SYNC) != 0 {
         let number = if flags & RWF_SYNC != 0 { libc::SYS_fsync } else { libc::SYS_fdatasync };
         match sys::check(sys::call(number, [fd as usize, 0, 0, 0, 0, 0])) {
@@ -83,18 +76,46 @@ fn with_flags(call: &Call<'_>, way: Way) -> Result<usize> {
     Ok(done)
 }
 
+fn move_all(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
+    let fd = call.int(0);
+    if call.arg(3) != usize::MAX {
+        return match in_one_step(call, way, flags) {
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => at_offset(call, way, flags),
+            other => other,
+        };
+    }
+    if unknown(flags) {
+        let mode = sys::file_flags(fd)?;
+        return match total(call.user(1), call.arg(2), mode, way)? {
+            0 => Ok(0),
+            _ => Err(Errno(libc::EOPNOTSUPP)),
+        };
+    }
+    let number = if way == Way::Read { libc::SYS_readv } else { libc::SYS_writev };
+    sys::check(sys::call(number, [fd as usize, call.arg(1), call.arg(2), 0, 0, 0]))
+}
+
+/// preadv(2) or pwritev(2), if the host has them. ENOSYS also for flags that they do not know.
+fn in_one_step(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
+    if unknown(flags) {
+        return Err(Errno(libc::ENOSYS));
+    }
+    let number = if way == Way::Read { libc::SYS_preadv } else { libc::SYS_pwritev };
+    sys::check(sys::call(number, [call.arg(0), call.arg(1), call.arg(2), call.arg(3), 0, 0]))
+}
+
 fn unknown(flags: u32) -> bool {
     flags & !(RWF_HIPRI | RWF_DSYNC | RWF_SYNC) != 0
 }
 
-/// The bytes that a vector asks for, after all checks before the transfer (import_iovec and the file's mode).
+/// The bytes that a vector asks for, after all checks before the transfer (the file's mode and import_iovec).
 fn total(vector: User, count: usize, mode: i32, way: Way) -> Result<usize> {
+    check_mode(mode, way)?;
     validate(vector, count)?;
     let mut total = 0usize;
     for index in 0..count {
         total = total.saturating_add(memory::get::<usize>(vector.at(index * 16 + 8))?);
     }
-    check_mode(mode, way)?;
     Ok(total)
 }
 
@@ -138,8 +159,8 @@ fn at_offset(call: &Call<'_>, way: Way, flags: u32) -> Result<usize> {
     if move_bytes(0, 0, at) == Err(Errno(libc::ESPIPE)) {
         return Err(Errno(libc::ESPIPE));
     }
-    validate(vector, count)?;
     check_mode(mode, way)?;
+    validate(vector, count)?;
     if count > IOV_MAX {
         return Err(Errno(libc::EINVAL));
     }
@@ -158,6 +179,12 @@ fn each(
     flags: u32,
     mut move_bytes: impl FnMut(usize, usize, usize) -> Result<usize>,
 ) -> Result<usize> {
+    let lengths = buffers.iter().skip(1).step_by(2);
+    let total = lengths.fold(0usize, |total, length| total.saturating_add(*length)).min(MOST);
+    if total > 0 && (at.wrapping_add(total) as isize) < 0 {
+        // The last byte's offset has no number (rw_verify_area).
+        return Err(Errno(libc::EINVAL));
+    }
     let mut done = 0usize;
     for pair in buffers.chunks_exact(2) {
         let &[to, length] = pair else { break };
