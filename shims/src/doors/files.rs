@@ -6,14 +6,45 @@ use super::{as_kernel, by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
+use crate::start;
 use crate::state;
 use evercall_rules::packed::RuleId;
+
+const EPERM: isize = -(libc::EPERM as isize);
+const EINVAL: isize = -(libc::EINVAL as isize);
+const ENOSYS: isize = -(libc::ENOSYS as isize);
 
 /// `futimens(3)`: utimensat without a path.
 #[unsafe(no_mangle)]
 pub extern "C" fn futimens(fd: usize, times: usize) -> isize {
     static NEXT: Next = Next::unknown();
     door(RuleId::Utimensat, &NEXT, b"futimens", [fd, times, 0, 0, 0, 0], [fd, 0, times, 0, 0, 0])
+}
+
+/// `statx`: glibc does without the system call where it is missing, less well than the rule does: it writes to a
+/// bad address, and takes no flag for synchronising.
+#[unsafe(no_mangle)]
+pub extern "C" fn statx(folder: usize, path: usize, flags: usize, mask: usize, to: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let (rule, args) = (RuleId::Statx, [folder, path, flags, mask, to, 0]);
+    kernel_first(rule, &NEXT, b"statx", args, args)
+}
+
+/// `faccessat`: without flags an older libc makes the older call, and a newer one falls back on it by itself
+/// unless a filter answers EPERM. With flags as statx: glibc knows no AT_EMPTY_PATH then.
+#[unsafe(no_mangle)]
+pub extern "C" fn faccessat(folder: usize, path: usize, mode: usize, flags: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let (rule, args) = (RuleId::Faccessat2, [folder, path, mode, flags, 0, 0]);
+    if flags as u32 == 0 && !state::acts(rule) {
+        let errno_before = errno::get();
+        let answer = older(&NEXT, b"faccessat", args, libc::SYS_faccessat);
+        if answer != -1 || errno::get() != libc::EPERM {
+            return answer;
+        }
+        errno::set(errno_before);
+    }
+    kernel_first(rule, &NEXT, b"faccessat", args, args)
 }
 
 macro_rules! effective_door {
@@ -23,7 +54,8 @@ macro_rules! effective_door {
         pub extern "C" fn $symbol(path: usize, mode: usize) -> isize {
             static NEXT: Next = Next::unknown();
             let args = [libc::AT_FDCWD as usize, path, mode, libc::AT_EACCESS as usize, 0, 0];
-            door(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), [path, mode, 0, 0, 0, 0], args)
+            let own = [path, mode, 0, 0, 0, 0];
+            kernel_first(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args)
         }
     };
 }
@@ -45,7 +77,6 @@ pub extern "C" fn fchmodat(folder: usize, path: usize, mode: usize, flags: usize
 /// `renameat2`: glibc answers EINVAL where the kernel said ENOSYS, and makes the older call without flags.
 #[unsafe(no_mangle)]
 pub extern "C" fn renameat2(from: usize, old: usize, to: usize, new: usize, flags: usize) -> isize {
-    const EINVAL: isize = -(libc::EINVAL as isize);
     static NEXT: Next = Next::unknown();
     let rule = RuleId::Renameat2;
     let args = [from, old, to, new, flags, 0];
@@ -57,10 +88,28 @@ pub extern "C" fn renameat2(from: usize, old: usize, to: usize, new: usize, flag
         // SAFETY: the caller's own call, to whom it would have gone without us.
         Some(function) => match unsafe { by_rule(rule, function, args) } {
             // What the kernel refuses for its arguments, it refuses again.
-            EINVAL => raw(rule, args),
+            EINVAL if raw(rule, args) == ENOSYS => ENOSYS,
             answer => answer,
         },
         None => raw(rule, args),
+    };
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
+}
+
+/// A door of a function that changes nothing, whose libc does without the system call where it is missing: the
+/// kernel is asked first, until it has answered.
+fn kernel_first(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
+    let errno_before = errno::get();
+    let native = || {
+        let Some(function) = next.find(name) else { return raw(rule, args) };
+        if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
+            let answer = raw(rule, args);
+            if matches!(answer, ENOSYS | EPERM) {
+                return answer;
+            }
+        }
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        unsafe { by_rule(rule, function, own) }
     };
     finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
 }

@@ -9,7 +9,8 @@ const EINVAL: isize = failed(libc::EINVAL);
 /// `faccessat2` by faccessat(2) (fs/open.c): EINVAL (mode first, then flags) and the errors of a path.
 ///
 /// AT_EACCESS is nothing new where real and effective ids are equal; else mode bits are compared, as glibc
-/// does. A file that is swapped between the look for a link and the answer may get the other's answer.
+/// does. Where they differ, a link itself (AT_SYMLINK_NOFOLLOW without AT_EACCESS), and one that the effective
+/// ids cannot reach, answer ENOSYS. A file that is swapped between the look for a link and the answer may get the other's answer.
 pub fn faccessat2(call: &mut Call<'_>) -> isize {
     let (folder, path, mode, flags) = (call.int(0), call.user(1), call.int(2), call.int(3));
     let known = libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
@@ -42,11 +43,13 @@ pub fn faccessat2(call: &mut Call<'_>) -> isize {
     }
     let object = match object(folder, path, flags) {
         Ok(object) => object,
+        Err(Errno(libc::ENOENT)) => return access(mode),
+        // The way was looked up with the effective ids: no answer for other real ones.
+        Err(_) if !same_ids => return failed(libc::ENOSYS),
         Err(error) => return sys::result(Err(error)),
     };
     match sys::fstat(object.0) {
         Ok(stat) if !is_link(stat.st_mode) => access(mode),
-        // The way to the link was looked up with the effective ids: no answer for other real ones.
         Ok(_) if !same_ids => failed(libc::ENOSYS),
         Ok(_) => itself_is_accessible(object.0, mode),
         Err(error) => sys::result(Err(error)),

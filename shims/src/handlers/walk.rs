@@ -54,6 +54,9 @@ struct Walk<'a> {
     /// Where a scoped walk began.
     root: Option<Fd>,
     current: Fd,
+    /// nd_jump_root of 6.18 gives EXDEV under RESOLVE_NO_XDEV for a link to an absolute path unless the root is known:
+    /// by an absolute path, or a `..` on the way.
+    root_known: bool,
     /// Mount of the start, which RESOLVE_NO_XDEV does not leave.
     mount: u64,
     /// What is left of the path: from `at` to the last byte, which is NUL.
@@ -102,7 +105,9 @@ impl<'a> Walk<'a> {
         let root =
             if resolve.has(Resolve::SCOPED) { Some(sys::open_in(current.0, c".", FOLDER)?) } else { None };
         let at = todo.len().saturating_sub(1);
-        let mut walk = Walk { resolve, root, current, mount, todo, at, done, done_length: 0, links: 0 };
+        let root_known = from_root || root.is_some();
+        let mut walk =
+            Walk { resolve, root, current, root_known, mount, todo, at, done, done_length: 0, links: 0 };
         walk.prepend(walk.at, length)?;
         Ok(walk)
     }
@@ -114,8 +119,8 @@ impl<'a> Walk<'a> {
         loop {
             let Some(mut part) = self.part()? else { return Ok(self.open_current(flags, mode)) };
             match part.name.bytes() {
-                b"." => self.current = self.step(c".", &part)?,
-                b".." => self.up(&part)?,
+                b"." => self.current = self.here()?,
+                b".." => self.up()?,
                 _ if part.is_last && part.slash && creates => return Err(Errno(libc::EISDIR)),
                 _ if part.is_last && !part.slash && (flags & libc::O_NOFOLLOW != 0 || exclusive) => {
                     if self.resolve.has(Resolve::NO_XDEV) {
@@ -210,19 +215,19 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A step to `.`, for which the kernel wants the right to search as for any name. The last one is
-    /// left to the open itself.
-    fn step(&self, name: &core::ffi::CStr, _part: &Part) -> Result<Fd> {
-        sys::open_in(self.current.0, name, FOLDER)
+    /// A step to `.`, for which the kernel wants the right to search as for any name.
+    fn here(&self) -> Result<Fd> {
+        sys::open_in(self.current.0, c".", FOLDER)
     }
 
     /// handle_dots for `..`.
-    fn up(&mut self, part: &Part) -> Result<()> {
-        let here = self.step(c".", part)?;
+    fn up(&mut self) -> Result<()> {
+        let here = self.here()?;
         let Some(root) = &self.root else {
             let parent = sys::open_in(here.0, c"..", FOLDER)?;
             self.check_mount(&parent)?;
             self.current = parent;
+            self.root_known = true;
             return Ok(());
         };
         let way = self.done.get(..self.done_length.saturating_sub(1)).unwrap_or(&[]);
@@ -297,6 +302,9 @@ impl<'a> Walk<'a> {
         }
         if text.first() == Some(&b'/') {
             if self.resolve.has(Resolve::BENEATH) {
+                return Err(Errno(libc::EXDEV));
+            }
+            if self.resolve.has(Resolve::NO_XDEV) && !self.root_known {
                 return Err(Errno(libc::EXDEV));
             }
             let target = match &self.root {

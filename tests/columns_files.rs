@@ -1,0 +1,104 @@
+//! Three columns of the calls on paths and attributes, by both doors, and the calls that have no translation.
+
+#[path = "common/ask.rs"]
+mod ask;
+#[path = "common/columns.rs"]
+mod columns;
+mod common;
+
+use ask::{answers, ask_denied, ask_repaired, failure, outcome};
+use columns::assert_third_equals_first;
+
+const CALLS: &[&str] = &[
+    "statx",
+    "faccessat2",
+    "fchmodat2",
+    "renameat2",
+    "utimensat",
+    "memfd_create",
+    "setxattrat",
+    "getxattrat",
+    "listxattrat",
+    "removexattrat",
+    "file_getattr",
+    "file_setattr",
+];
+
+const REAL_IDS: &str = "a link itself by other real ids than effective ones is ENOSYS";
+const LINUX_6_18: &str = "6.18 takes no working folder here; setxattrat and getxattrat do";
+
+const DIFFERENCES: &[(&str, &str)] = &[
+    ("faccessat2 nobody by right of root of link with flags 100:", REAL_IDS),
+    ("faccessat2 nobody by right of root of dangling with flags 100:", REAL_IDS),
+    ("faccessat2 nobody by right of root of loop with flags 100:", REAL_IDS),
+    ("faccessat2 root as nobody of link with flags 100:", REAL_IDS),
+    ("faccessat2 root as nobody of dangling with flags 100:", REAL_IDS),
+    ("faccessat2 root as nobody of loop with flags 100:", REAL_IDS),
+    ("faccessat2 root as nobody of closed/secret with flags 100:", REAL_IDS),
+    ("faccessat2 in a group of link with flags 100:", REAL_IDS),
+    ("faccessat2 in a group of dangling with flags 100:", REAL_IDS),
+    ("faccessat2 in a group of loop with flags 100:", REAL_IDS),
+    ("faccessat2 in a group of closed/secret with flags 100:", REAL_IDS),
+    ("renameat2 no replace, a folder:", "a folder has no second name, so EINVAL"),
+    ("renameat2 exchange: 0", "no older call exchanges, so EINVAL"),
+    ("utimensat in nanoseconds:", "cut to microseconds"),
+    ("utimensat of a link:", "a link's own times are ENOSYS"),
+    ("memfd_create with seals:", "no sealing, so ENOSYS"),
+    ("memfd_create never to be executed:", "no sealing, so ENOSYS"),
+    ("listxattrat of the working folder: EBADF", LINUX_6_18),
+    ("removexattrat of the working folder: EBADF", LINUX_6_18),
+];
+
+#[test]
+fn by_number() {
+    assert_third_equals_first("modern_files", &["syscall"], CALLS, DIFFERENCES);
+}
+
+#[test]
+fn by_symbol() {
+    assert_third_equals_first("modern_files", &["symbol"], CALLS, DIFFERENCES);
+}
+
+#[test]
+fn openat2_by_number() {
+    assert_third_equals_first("modern_openat2", &["syscall"], &["openat2"], OPENAT2_DIFFERENCES);
+}
+
+#[test]
+fn openat2_by_symbol() {
+    assert_third_equals_first("modern_openat2", &["symbol"], &["openat2"], OPENAT2_DIFFERENCES);
+}
+
+const OPENAT2_DIFFERENCES: &[(&str, &str)] =
+    &[("openat2 resolve 20:", "RESOLVE_CACHED always answers EAGAIN, which callers expect at any time")];
+
+/// Where there is no translation, a filter's EPERM becomes ENOSYS, on which callers fall back; but only if the kernel's
+/// own EPERM can be told from it.
+#[test]
+fn what_has_no_translation_is_enosys() {
+    let told = [
+        ("name_to_handle_at", "-100 str:/ buf:64 buf:4 0"),
+        ("open_tree", "-100 str:/ 0"),
+        ("open_tree_attr", "-100 str:/ 0 null 0"),
+        ("fsconfig", "3 0 null null 0"),
+        ("mount_setattr", "-100 str:/ 0 buf:32 32"),
+        ("statmount", "buf:32 buf:512 512 0"),
+        ("listmount", "buf:32 buf:64 8 0"),
+        ("quotactl_fd", "0 0 0 0"),
+    ];
+    let ambiguous = ["open_by_handle_at", "move_mount", "fsopen", "fsmount", "fspick", "listns"];
+    let question = |(name, arguments): &(&str, &str)| format!("syscall {} {arguments}", common::number(name));
+    let questions: Vec<String> = told.iter().map(question).collect();
+    let names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
+    let refused = answers(&mut ask_denied("EPERM", &names.join(",")), &questions);
+    let repaired = answers(&mut ask_repaired("EPERM", &names.join(",")), &questions);
+    for ((question, refused), repaired) in questions.iter().zip(refused).zip(repaired) {
+        assert_eq!(outcome(&refused), failure(libc::EPERM), "{question} denied");
+        assert_eq!(outcome(&repaired), failure(libc::ENOSYS), "{question} denied, under the shim");
+    }
+    let questions: Vec<String> = ambiguous.iter().map(|name| question(&(name, "0 0 0"))).collect();
+    let answers = answers(&mut ask_repaired("EPERM", &ambiguous.join(",")), &questions);
+    for (question, answer) in questions.iter().zip(answers) {
+        assert_eq!(outcome(&answer), failure(libc::EPERM), "{question} denied, under the shim");
+    }
+}
