@@ -140,11 +140,17 @@ fn profile(container: &Container, without: &[&str]) -> String {
 /// Runs the checks in all columns, prints the table, and holds evercall's against the one without a profile.
 /// Which checks go wrong bare is held against the table above only for a release, which does not move.
 fn assert_works_under_evercall(suite: &str, checks: &[(&str, &str, bool)], without: &[&str], released: bool) {
-    let container =
-        match podman::needs_root().and_then(|()| debian::root("modern", suite)).and_then(Container::new) {
-            Ok(container) => container,
-            Err(reason) => skip!("{reason}"),
-        };
+    // One at a time: two tests share a root, which the first makes.
+    static ROOTS: Mutex<()> = Mutex::new(());
+    let root = || {
+        podman::needs_root()?;
+        let _one = ROOTS.lock();
+        debian::root("modern", suite)
+    };
+    let container = match root().and_then(Container::new) {
+        Ok(container) => container,
+        Err(reason) => skip!("{reason}"),
+    };
     let script = script(checks);
     let seccomp = format!("--security-opt=seccomp={}", profile(&container, without));
     // evercall installs its filter unasked, where no_new_privs is set already.

@@ -358,6 +358,22 @@ fn damaged_profiles_are_told_with_the_file_and_what_is_wrong() {
     assert_error(simulate(&["--seccomp", &file]).arg("true"), 1, &[&file, "no UTF-8"]);
 }
 
+/// The data of tests/modern_containers.rs says what its README says, by the same rules as for a container.
+#[test]
+fn the_docker_profile_of_2019_knows_nothing_newer() {
+    let file = common::root().join("tests/profiles/docker-2019.json").display().to_string();
+    let newer = ["435,0,0", "436,9,8,0", "437", "439", "441", "452", "600", "428", "434"];
+    let refused = newer.map(|call| format!("{}: EPERM", call.split(',').next().unwrap()));
+    assert_eq!(answers(&["--seccomp", &file], &newer), refused);
+    assert_eq!(answers(&["--seccomp", &file], &[GETRANDOM.0, STATX.0]), [GETRANDOM.1, STATX.1]);
+    // unshare(0), process_vm_readv of nothing from process 1, a new user namespace, and what the persona is.
+    let by_capability = ["272,0", "310,1,0,0,0,0,0", "56,0x10000000", "135,0xffffffff", "135,0x0400000"];
+    let plain = ["272: EPERM", "310: EPERM", "56: EPERM", "135: = 0", "135: EPERM"];
+    assert_eq!(answers(&["--seccomp", &file], &by_capability), plain);
+    let more = ["--seccomp", &file, "--cap", "SYS_ADMIN,SYS_PTRACE"];
+    assert_eq!(answers(&more, &by_capability[..2]), ["272: = 0", "310: = 0"]);
+}
+
 #[test]
 fn a_profile_too_large_for_a_filter_is_told() {
     let files = Files::new();
