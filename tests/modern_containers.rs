@@ -11,6 +11,7 @@ mod debian;
 mod podman;
 
 use common::text;
+use evercall_rules::table::CALLS;
 use podman::Container;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -101,6 +102,9 @@ const WITHOUT_STATX: &[(&str, &str, bool)] = &[
     ("python3 stat", "python3 -c 'import os; print(os.stat(\"/etc/debian_version\").st_mode)'", false),
 ];
 
+/// The profile that this machine's podman takes unasked.
+const PODMANS_OWN: &str = "/usr/share/containers/seccomp.json";
+
 /// Stands before the name of a check.
 const CHECK: &str = "@@@ ";
 
@@ -137,20 +141,32 @@ fn profile(container: &Container, without: &[&str]) -> String {
     path
 }
 
+/// A container of a suite. An error says what this machine lacks.
+fn container(suite: &str) -> Result<Container, String> {
+    // One at a time: two tests share a root, which the first makes.
+    static ROOTS: Mutex<()> = Mutex::new(());
+    podman::needs_root()?;
+    let root = {
+        let _one = ROOTS.lock();
+        debian::root("modern", suite)?
+    };
+    Container::new(root)
+}
+
+/// The container, or the end of a test that this machine cannot run.
+macro_rules! container {
+    ($suite:expr) => {
+        match container($suite) {
+            Ok(container) => container,
+            Err(reason) => skip!("{reason}"),
+        }
+    };
+}
+
 /// Runs the checks in all columns, prints the table, and holds evercall's against the one without a profile.
 /// Which checks go wrong bare is held against the table above only for a release, which does not move.
 fn assert_works_under_evercall(suite: &str, checks: &[(&str, &str, bool)], without: &[&str], released: bool) {
-    // One at a time: two tests share a root, which the first makes.
-    static ROOTS: Mutex<()> = Mutex::new(());
-    let root = || {
-        podman::needs_root()?;
-        let _one = ROOTS.lock();
-        debian::root("modern", suite)
-    };
-    let container = match root().and_then(Container::new) {
-        Ok(container) => container,
-        Err(reason) => skip!("{reason}"),
-    };
+    let container = container!(suite);
     let script = script(checks);
     let seccomp = format!("--security-opt=seccomp={}", profile(&container, without));
     // evercall installs its filter unasked, where no_new_privs is set already.
@@ -203,4 +219,92 @@ fn sid_works_under_a_profile_of_2019() {
 #[test]
 fn trixie_works_under_a_profile_that_has_no_statx() {
     assert_works_under_evercall("trixie", WITHOUT_STATX, &["statx"], true);
+}
+
+/// Calls that with all arguments -1 end a process, wait for ever, change this machine, or depend on namespaces.
+const NOT_ASKED: &[&str] = &[
+    "exit",
+    "exit_group",
+    "fork",
+    "kill",
+    "msgget",
+    "pause",
+    "rt_sigreturn",
+    "setsid",
+    "sync",
+    "uprobe",
+    "uretprobe",
+    "vfork",
+    "vhangup",
+];
+
+/// What `evercall simulate --seccomp` makes of a profile is what runc makes of it: each call by the numbers, with
+/// bad arguments, and those that a profile judges by their arguments.
+#[test]
+fn simulate_answers_as_runc_does() {
+    let container = container!("trixie");
+    let capabilities = "CHOWN,DAC_OVERRIDE,FOWNER,FSETID,KILL,NET_BIND_SERVICE,SETFCAP,SETGID,SETPCAP,SETUID,\
+                        SYS_CHROOT,AUDIT_WRITE,MKNOD,NET_RAW";
+    // To 450, above which runc answers ENOSYS by itself, and this libseccomp knows no names.
+    let asked = CALLS.iter().filter(|call| !NOT_ASKED.contains(&call.name));
+    let mut calls: Vec<String> = asked
+        .filter_map(|call| call.x86_64.filter(|number| *number <= 450))
+        .map(|number| format!("{number},-1,-1,-1,-1,-1,-1"))
+        .collect();
+    calls.extend(
+        [0, 1, 8, 0x20000, 0x20008, 0x40000, 0x8000_0000_u32].map(|persona| format!("135,{persona}")),
+    );
+    calls.extend([0x1000_0000, 0x2000_0000, 0x4000_0000, 0x7e02_0000_u32].map(|flags| format!("56,{flags}")));
+    let sockets = [(1, 1, 0), (2, 2, 0), (16, 3, 0), (16, 3, 9), (16, 2, 9), (40, 1, 0), (16, 3, 16)];
+    calls.extend(sockets.map(|(family, kind, protocol)| format!("41,{family},{kind},{protocol}")));
+    // Of an answer only the errno, or that it is none.
+    let answers = |make: &dyn Fn(&[&str]) -> Output| -> Vec<String> {
+        let mut lines = Vec::new();
+        for calls in calls.chunks(40) {
+            let output = make(&calls.iter().map(String::as_str).collect::<Vec<_>>());
+            assert!(output.status.success(), "{calls:?}: {}", text(&output.stderr));
+            let said = text(&output.stdout);
+            assert_eq!(said.lines().count(), calls.len(), "{calls:?}: {said}");
+            let answer =
+                |line: &str| line.split(" = ").next().unwrap_or_default().trim_end_matches(" =").to_owned();
+            lines.extend(
+                calls.iter().zip(said.lines()).map(|(call, line)| format!("{call} {}", answer(line))),
+            );
+        }
+        lines
+    };
+    let raw_calls = common::program("raw_calls").display().to_string();
+    let volume = format!("--volume={raw_calls}:/opt/raw_calls:ro");
+    for profile in [profile(&container, &[]), PODMANS_OWN.to_owned()] {
+        if !std::path::Path::new(&profile).exists() {
+            continue;
+        }
+        let seccomp = format!("--security-opt=seccomp={profile}");
+        let options = [
+            &volume,
+            "--cap-drop=ALL",
+            &format!("--cap-add={capabilities}"),
+            "--security-opt=no-new-privileges",
+            &seccomp,
+        ];
+        let by_runc = answers(&|calls| container.run(&options, &[&["/opt/raw_calls"], calls].concat()));
+        let bounding = format!("--bounding-set=-all,+{}", capabilities.to_lowercase().replace(',', ",+"));
+        let simulated = answers(&|calls| {
+            let mut command = common::bare("setpriv");
+            command.args([
+                &bounding,
+                "--no-new-privs",
+                env!("CARGO_BIN_EXE_evercall"),
+                "simulate",
+                "--seccomp",
+                &profile,
+            ]);
+            command.arg("--").arg(&raw_calls).args(calls).output().unwrap()
+        });
+        let refused = |line: &&String| line.ends_with("EPERM") || line.ends_with("ENOSYS");
+        assert!(simulated.iter().filter(refused).count() > 40, "{profile} refuses little: {simulated:#?}");
+        let differ: Vec<_> =
+            by_runc.iter().zip(&simulated).filter(|(runc, simulated)| runc != simulated).collect();
+        assert!(differ.is_empty(), "{profile}: runc and simulate: {differ:#?}");
+    }
 }
