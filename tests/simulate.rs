@@ -232,13 +232,21 @@ fn an_entry_gives_its_own_answer() {
     assert_eq!(statx(json!({"action": "SCMP_ACT_TRAP"})), "SIGSYS");
     assert_eq!(statx(json!({"action": "SCMP_ACT_TRACE"})), "ENOSYS", "nobody traces");
     assert_eq!(statx(json!({"action": "SCMP_ACT_ALLOW"})), "EFAULT");
-    // Two entries of one call with different answers: the strictest, whichever comes first.
+    // Two entries of one call with different answers: the first, as in libseccomp; podman's profile has such.
     let (errno, trap) = (
         json!({"names": ["statx"], "action": "SCMP_ACT_ERRNO"}),
         json!({"names": ["statx"], "action": "SCMP_ACT_TRAP"}),
     );
-    assert_eq!(files.statx(&[], json!([errno, trap])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([errno, trap])), "EPERM");
     assert_eq!(files.statx(&[], json!([trap, errno])), "SIGSYS");
+    // Of those with conditions that match, the strictest; one without conditions is before them all.
+    let (mut one, mut other) = (errno.clone(), trap.clone());
+    one["args"] = json!([{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]);
+    other["args"] = json!([{"index": 1, "value": 1, "op": "SCMP_CMP_NE"}]);
+    assert_eq!(files.statx(&[], json!([one, other])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([other, one])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([other, errno])), "EPERM");
+    assert_eq!(files.statx(&[], json!([errno, other])), "EPERM");
 }
 
 /// personality(2) for getting the persona, with odd upper arguments: they are not looked at by the kernel.
