@@ -144,7 +144,8 @@ pub const SIMULATE: &[Section] = &[
                 "--seccomp PROFILE.json",
                 "the format of Docker, podman and containerd. includes and excludes are resolved as for a container \
                  with Docker's default capabilities and those of --cap, on the kernel of --kernel or else this one. \
-                 Where rules with several actions match one call, the strictest counts. The profile is taken as it \
+                 Of entries that name a call without args the first counts, and none with args; where several with \
+                 args match, the strictest counts. The profile is taken as it \
                  stands: newer versions of runc answer ENOSYS, not its default, above its highest number",
             ),
             (

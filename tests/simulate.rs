@@ -232,13 +232,21 @@ fn an_entry_gives_its_own_answer() {
     assert_eq!(statx(json!({"action": "SCMP_ACT_TRAP"})), "SIGSYS");
     assert_eq!(statx(json!({"action": "SCMP_ACT_TRACE"})), "ENOSYS", "nobody traces");
     assert_eq!(statx(json!({"action": "SCMP_ACT_ALLOW"})), "EFAULT");
-    // Two entries of one call with different answers: the strictest, whichever comes first.
+    // Two entries of one call with different answers: the first, as in libseccomp; podman's profile has such.
     let (errno, trap) = (
         json!({"names": ["statx"], "action": "SCMP_ACT_ERRNO"}),
         json!({"names": ["statx"], "action": "SCMP_ACT_TRAP"}),
     );
-    assert_eq!(files.statx(&[], json!([errno, trap])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([errno, trap])), "EPERM");
     assert_eq!(files.statx(&[], json!([trap, errno])), "SIGSYS");
+    // Of those with conditions that match, the strictest; one without conditions is before them all.
+    let (mut one, mut other) = (errno.clone(), trap.clone());
+    one["args"] = json!([{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]);
+    other["args"] = json!([{"index": 1, "value": 1, "op": "SCMP_CMP_NE"}]);
+    assert_eq!(files.statx(&[], json!([one, other])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([other, one])), "SIGSYS");
+    assert_eq!(files.statx(&[], json!([other, errno])), "EPERM");
+    assert_eq!(files.statx(&[], json!([errno, other])), "EPERM");
 }
 
 /// personality(2) for getting the persona, with odd upper arguments: they are not looked at by the kernel.
@@ -356,6 +364,22 @@ fn damaged_profiles_are_told_with_the_file_and_what_is_wrong() {
     }
     let file = files.write("damaged.json", b"\xff\xfe{}");
     assert_error(simulate(&["--seccomp", &file]).arg("true"), 1, &[&file, "no UTF-8"]);
+}
+
+/// The data of tests/modern_containers.rs says what its README says, by the same rules as for a container.
+#[test]
+fn the_docker_profile_of_2019_knows_nothing_newer() {
+    let file = common::root().join("tests/profiles/docker-2019.json").display().to_string();
+    let newer = ["435,0,0", "436,9,8,0", "437", "439", "441", "452", "600", "428", "434"];
+    let refused = newer.map(|call| format!("{}: EPERM", call.split(',').next().unwrap()));
+    assert_eq!(answers(&["--seccomp", &file], &newer), refused);
+    assert_eq!(answers(&["--seccomp", &file], &[GETRANDOM.0, STATX.0]), [GETRANDOM.1, STATX.1]);
+    // unshare(0), process_vm_readv of nothing from process 1, a new user namespace, and what the persona is.
+    let by_capability = ["272,0", "310,1,0,0,0,0,0", "56,0x10000000", "135,0xffffffff", "135,0x0400000"];
+    let plain = ["272: EPERM", "310: EPERM", "56: EPERM", "135: = 0", "135: EPERM"];
+    assert_eq!(answers(&["--seccomp", &file], &by_capability), plain);
+    let more = ["--seccomp", &file, "--cap", "SYS_ADMIN,SYS_PTRACE"];
+    assert_eq!(answers(&more, &by_capability[..2]), ["272: = 0", "310: = 0"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::nearest;
 use seccompiler::{SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 const OPTION: &str = "--seccomp";
@@ -138,9 +139,7 @@ fn parse(
         profile.default_action.as_deref().ok_or("it is no seccomp profile: it has no defaultAction")?;
     let default = action(default, profile.default_errno.as_deref(), profile.default_errno_ret)
         .map_err(|why| format!("the default action: {why}"))?;
-    // What is decided by a rule of any action does not get the default; and each answer has its own filter.
-    let mut decided = Rules::new();
-    let mut answers: Vec<(SeccompAction, Rules)> = Vec::new();
+    let mut decided: BTreeMap<i64, Decided> = BTreeMap::new();
     for (at, entry) in profile.syscalls.unwrap_or_default().iter().enumerate() {
         let wrong = |why: String| format!("syscalls[{at}]: {why}");
         let answer = action(&entry.action, entry.errno.as_deref(), entry.errno_ret).map_err(wrong)?;
@@ -159,14 +158,26 @@ fn parse(
                 log::debug!("{origin}: {name} is no call of x86-64");
                 continue;
             };
-            add(&mut decided, number, &rules);
-            match answers.iter_mut().find(|(known, _)| *known == answer) {
-                Some((_, of_answer)) => add(of_answer, number, &rules),
-                None => {
-                    let mut of_answer = Rules::new();
-                    add(&mut of_answer, number, &rules);
-                    answers.push((answer.clone(), of_answer));
-                }
+            decided.entry(number).or_default().add(&answer, &rules);
+        }
+    }
+    Ok(layers(origin, default, decided))
+}
+
+/// A filter for the default, which is for what no rule of any answer matches, and one for each other answer.
+fn layers(origin: &str, default: SeccompAction, decided: BTreeMap<i64, Decided>) -> Vec<Layer> {
+    let mut named = Rules::new();
+    let mut answers: Vec<(SeccompAction, Rules)> = Vec::new();
+    for (number, Decided { always, rules }) in decided {
+        let each = always.into_iter().map(|answer| (answer, None));
+        for (answer, rule) in each.chain(rules.into_iter().map(|(answer, rule)| (answer, Some(rule)))) {
+            named.entry(number).or_default().extend(rule.clone());
+            let at = answers.iter().position(|(known, _)| *known == answer).unwrap_or_else(|| {
+                answers.push((answer, Rules::new()));
+                answers.len() - 1
+            });
+            if let Some((_, rules)) = answers.get_mut(at) {
+                rules.entry(number).or_default().extend(rule);
             }
         }
     }
@@ -180,13 +191,37 @@ fn parse(
     let mut layers = Vec::new();
     let allow = SeccompAction::Allow;
     if default != allow {
-        layers.push(layer(decided, allow.clone(), default.clone(), default));
+        layers.push(layer(named, allow.clone(), default.clone(), default));
     }
     answers.retain(|(answer, _)| *answer != allow);
     layers.extend(
         answers.into_iter().map(|(answer, rules)| layer(rules, answer, allow.clone(), allow.clone())),
     );
-    Ok(layers)
+    layers
+}
+
+/// What the entries say of one call.
+#[derive(Default)]
+struct Decided {
+    /// The answer whatever the arguments are.
+    always: Option<SeccompAction>,
+    /// The answers to calls that match; none with an answer for all.
+    rules: Vec<(SeccompAction, SeccompRule)>,
+}
+
+impl Decided {
+    /// Adds an entry as libseccomp does (db_rule_add): one without conditions takes the place of all with
+    /// conditions, and what comes after it does not count.
+    fn add(&mut self, answer: &SeccompAction, rules: &[SeccompRule]) {
+        if self.always.is_some() {
+            return;
+        }
+        if rules.is_empty() {
+            self.always = Some(answer.clone());
+            self.rules.clear();
+        }
+        self.rules.extend(rules.iter().map(|rule| (answer.clone(), rule.clone())));
+    }
 }
 
 impl Entry {
@@ -211,17 +246,6 @@ impl Entry {
             || excludes.arches.iter().flatten().any(ours)
             || excludes.min_kernel.as_ref().map_or(Ok(false), new_enough)?;
         Ok(included && !excluded)
-    }
-}
-
-/// Adds rules for a call. A rule without conditions takes the place of those with conditions, as in libseccomp.
-fn add(all: &mut Rules, number: i64, rules: &[SeccompRule]) {
-    match all.get_mut(&number) {
-        None => {
-            all.insert(number, rules.to_vec());
-        }
-        Some(known) if known.is_empty() || rules.is_empty() => known.clear(),
-        Some(known) => known.extend_from_slice(rules),
     }
 }
 
