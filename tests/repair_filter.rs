@@ -7,9 +7,9 @@ mod common;
 
 use ask::{answer, is_root, outcome};
 use common::{bare, denied, output, program, root, shim, succeed, text};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
-use std::fs::Permissions;
 use std::path::Path;
 use std::process::Command;
 
@@ -153,9 +153,14 @@ fn sudo_works_under_auto() {
     let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
     std::fs::copy(shim(), folder.path().join("libevercall.so")).unwrap();
     // nobody has no right to anything; what sudo says of that it can only say as root.
-    let native = output(
-        bare("setpriv").args(["--reuid=65534", "--regid=65534", "--clear-groups", "sudo", "-n", "-l"]),
-    );
+    let native = output(bare("setpriv").args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "sudo",
+        "-n",
+        "-l",
+    ]));
     let under = output(&mut nobody(folder.path(), &["sh", "-c", "sudo -n -l"]));
     assert_eq!(text(&under.stderr), text(&native.stderr));
     assert_eq!(under.status, native.status);
@@ -192,7 +197,8 @@ fn a_filter_that_traps_is_answered() {
     }
     // The children too, and the program's own handler is its own.
     let script = format!("{0}; env -i {0}; exec {1}", modern_libc(), program("inline_calls").display());
-    let output = succeed(&mut repaired("TRAP", "faccessat2,ustat,sysfs,epoll_create", &["sh", "-c", &script]));
+    let output =
+        succeed(&mut repaired("TRAP", "faccessat2,ustat,sysfs,epoll_create", &["sh", "-c", &script]));
     let native = text(&succeed(&mut bare(program("inline_calls"))).stdout);
     assert_eq!(text(&output.stdout), WORKS.repeat(2) + &native);
 }
@@ -205,7 +211,9 @@ fn a_program_with_a_filter_of_its_own_is_left_to_it() {
         let native = text(&succeed(denied("ENOSYS", "ustat").args(words)).stdout);
         assert_eq!(native, "ustat ENOSYS\n");
         assert_eq!(text(&succeed(&mut repaired("ENOSYS", "ustat", &words)).stdout), native, "{how}");
-        let forced = succeed(bare(words[0]).args(&words[1..]).env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "ustat"));
+        let forced = succeed(
+            bare(words[0]).args(&words[1..]).env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "ustat"),
+        );
         assert_eq!(text(&forced.stdout), "ustat EINVAL\n", "{how}: the host's own answer");
     }
 }

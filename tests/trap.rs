@@ -32,7 +32,9 @@ fn inline_calls_are_carried_out() {
     let inline = path("inline_calls");
     let refused = text(&succeed(denied("ENOSYS", CALLS).arg(&inline)).stdout);
     assert!(refused.contains("ustat -38, sysfs 0, epoll_create 0"), "the filter refuses: {refused}");
-    let plain = text(&succeed(denied("ENOSYS", CALLS).arg(root().join("dist/evercall")).args(["run", &inline])).stdout);
+    let plain = text(
+        &succeed(denied("ENOSYS", CALLS).arg(root().join("dist/evercall")).args(["run", &inline])).stdout,
+    );
     assert_eq!(plain, refused, "without --trap no symbol sees them");
     assert_eq!(text(&succeed(&mut trapped(&[&inline])).stdout), native(&[&inline]));
 }
@@ -41,12 +43,14 @@ fn inline_calls_are_carried_out() {
 fn only_numbers_with_a_live_rule_are_trapped() {
     let output = succeed(trapped(&["true"]).env("EVERCALL_LOG", "all"));
     let log = text(&output.stderr);
-    let names: Vec<&str> = log.lines().find_map(|l| l.split_once("] trap: ")).expect("a line").1.split(", ").collect();
+    let names: Vec<&str> =
+        log.lines().find_map(|l| l.split_once("] trap: ")).expect("a line").1.split(", ").collect();
     for call in CALLS.split(',') {
         assert!(names.contains(&call), "{log}");
     }
     // The kernel here answers these, and the loader makes those.
-    for call in ["statx", "openat2", "getrandom", "prlimit64", "rseq", "set_robust_list", "clone3", "execve"] {
+    for call in ["statx", "openat2", "getrandom", "prlimit64", "rseq", "set_robust_list", "clone3", "execve"]
+    {
         assert!(!names.contains(&call), "{log}");
     }
     // Where nothing is missing but what no kernel has, a program is the same; and switched off it is bare.
@@ -106,7 +110,16 @@ fn a_setuid_child_runs_without_its_rights() {
     let (setuid, inline) = (copy(&program("modern_libc"), 0o4755), copy(&program("inline_calls"), 0o4755));
     let (library, command) = (copy(&common::shim(), 0o755), copy(&root().join("dist/evercall"), 0o755));
     let mut run = denied("ENOSYS", CALLS);
-    run.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", &command, "run", "--lib", &library]);
+    run.args([
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        &command,
+        "run",
+        "--lib",
+        &library,
+    ]);
     run.args(["--trap", "--", "sh", "-c", &format!("{setuid} | tail -1; {inline} | head -1")]);
     let said = text(&succeed(&mut run).stdout);
     assert_eq!(said, "uid: 65534, effective 65534\nfirst: ustat -22, sysfs 1, epoll_create 1\n");
