@@ -35,7 +35,12 @@ pub fn setxattrat(call: &mut Call<'_>) -> isize {
         return failed(libc::E2BIG);
     }
     let older = [libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr];
-    on_file(call, older, [name, args[0] as usize, size, flags, 0])
+    let result = on_file(call, older, [name, args[0] as usize, size, flags, 0]);
+    // The kernel reads the value before it looks at the path: EFAULT goes before the errors of that.
+    if result < 0 && result != failed(libc::EFAULT) && !is_readable(User(args[0] as usize), size) {
+        return failed(libc::EFAULT);
+    }
+    result
 }
 
 /// `getxattrat` by getxattr(2) and its sisters: the size of the value. Errors as above, and ENODATA, ERANGE.
@@ -107,6 +112,14 @@ fn check_name(name: User) -> Result<()> {
         Some(name) if !name.is_empty() => Ok(()),
         _ => Err(Errno(libc::ERANGE)),
     }
+}
+
+fn is_readable(from: User, size: usize) -> bool {
+    let mut piece = [0u8; 256];
+    (0..size).step_by(piece.len()).all(|at| {
+        let length = (size - at).min(piece.len());
+        piece.get_mut(..length).is_some_and(|piece| memory::read(from.at(at), piece).is_ok())
+    })
 }
 
 /// Carries a call out by an older one: straight by the path where that needs no folder, else by an O_PATH
