@@ -1,7 +1,7 @@
 //! Attributes by path and flags: the `getxattrat(2)` family, `file_getattr(2)`, `file_setattr(2)`.
 
 use super::descriptor_paths::{
-    PAGE, call_object, failed, growing_struct, names_itself_or_null, object, proc_path,
+    PAGE, call_object, check_open, failed, growing_struct, names_itself_or_null, object, proc_path,
 };
 use crate::dispatch::Call;
 use crate::memory;
@@ -225,6 +225,7 @@ fn on_opened<T>(call: &Call<'_>, then: impl FnOnce(i32) -> Result<T>) -> Result<
         if matches!(kind, libc::S_IFREG | libc::S_IFDIR) { Ok(()) } else { Err(Errno(libc::EOPNOTSUPP)) }
     };
     if names_itself_or_null(path, flags)? && folder != libc::AT_FDCWD {
+        check_open(folder)?;
         harmless(folder)?;
         return then(folder);
     }
