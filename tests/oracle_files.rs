@@ -331,17 +331,17 @@ fn openat2_is_the_kernels() {
 
 #[test]
 fn looking_is_the_kernels() {
-    check(100, 60, &[], look());
+    check(70, 60, &[], look());
 }
 
 #[test]
 fn changing_is_the_kernels() {
-    check(100, 60, &[], change());
+    check(70, 60, &[], change());
 }
 
 #[test]
 fn attributes_are_the_kernels() {
-    check(100, 60, &[], attributes());
+    check(70, 60, &[], attributes());
 }
 
 /// As somebody without rights, for whom EACCES and EPERM stand in every order with the other errors.
@@ -350,7 +350,7 @@ fn without_rights_all_is_the_kernels() {
     if !is_root() {
         skip!("needs root to become nobody");
     }
-    check(100, 60, &["65534"], prop_oneof![openat2(), look()]);
+    check(70, 60, &["65534"], prop_oneof![openat2(), look()]);
 }
 
 /// Effective ids that are not the real ones: AT_EACCESS by mode bits.
