@@ -9,20 +9,10 @@ mod common;
 use ask::{answers, ask_denied, ask_repaired, failure, outcome};
 use columns::assert_third_equals_first;
 
-const CALLS: &[&str] = &[
-    "statx",
-    "faccessat2",
-    "fchmodat2",
-    "renameat2",
-    "utimensat",
-    "memfd_create",
-    "setxattrat",
-    "getxattrat",
-    "listxattrat",
-    "removexattrat",
-    "file_getattr",
-    "file_setattr",
-];
+const CALLS: &[&str] = &["statx", "faccessat2", "fchmodat2", "renameat2", "utimensat", "memfd_create"];
+
+const ATTRIBUTES: &[&str] =
+    &["setxattrat", "getxattrat", "listxattrat", "removexattrat", "file_getattr", "file_setattr"];
 
 const REAL_IDS: &str = "a link itself by other real ids than effective ones is ENOSYS";
 const LINUX_6_18: &str = "6.18 takes no working folder here; setxattrat and getxattrat do";
@@ -45,6 +35,9 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("utimensat of a link:", "a link's own times are ENOSYS"),
     ("memfd_create with seals:", "no sealing, so ENOSYS"),
     ("memfd_create never to be executed:", "no sealing, so ENOSYS"),
+];
+
+const ATTRIBUTE_DIFFERENCES: &[(&str, &str)] = &[
     ("listxattrat of the working folder: EBADF", LINUX_6_18),
     ("removexattrat of the working folder: EBADF", LINUX_6_18),
 ];
@@ -57,6 +50,11 @@ fn by_number() {
 #[test]
 fn by_symbol() {
     assert_third_equals_first("modern_files", &["symbol"], CALLS, DIFFERENCES);
+}
+
+#[test]
+fn attributes_by_number() {
+    assert_third_equals_first("modern_attributes", &["syscall"], ATTRIBUTES, ATTRIBUTE_DIFFERENCES);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Attributes by path and flags: the `getxattrat(2)` family, `file_getattr(2)`, `file_setattr(2)`.
 
 use super::descriptor_paths::{
-    PAGE, call_object, failed, growing_struct, names_itself_or_null, object, proc_path,
+    PAGE, call_object, check_open, failed, growing_struct, names_itself_or_null, object, proc_path,
 };
 use crate::dispatch::Call;
 use crate::memory;
@@ -35,7 +35,12 @@ pub fn setxattrat(call: &mut Call<'_>) -> isize {
         return failed(libc::E2BIG);
     }
     let older = [libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr];
-    on_file(call, older, [name, args[0] as usize, size, flags, 0])
+    let result = on_file(call, older, [name, args[0] as usize, size, flags, 0]);
+    // The kernel reads the value before it looks at the path: EFAULT goes before the errors of that.
+    if result < 0 && result != failed(libc::EFAULT) && !is_readable(User(args[0] as usize), size) {
+        return failed(libc::EFAULT);
+    }
+    result
 }
 
 /// `getxattrat` by getxattr(2) and its sisters: the size of the value. Errors as above, and ENODATA, ERANGE.
@@ -107,6 +112,14 @@ fn check_name(name: User) -> Result<()> {
         Some(name) if !name.is_empty() => Ok(()),
         _ => Err(Errno(libc::ERANGE)),
     }
+}
+
+fn is_readable(from: User, size: usize) -> bool {
+    let mut piece = [0u8; 256];
+    (0..size).step_by(piece.len()).all(|at| {
+        let length = (size - at).min(piece.len());
+        piece.get_mut(..length).is_some_and(|piece| memory::read(from.at(at), piece).is_ok())
+    })
 }
 
 /// Carries a call out by an older one: straight by the path where that needs no folder, else by an O_PATH
@@ -212,6 +225,7 @@ fn on_opened<T>(call: &Call<'_>, then: impl FnOnce(i32) -> Result<T>) -> Result<
         if matches!(kind, libc::S_IFREG | libc::S_IFDIR) { Ok(()) } else { Err(Errno(libc::EOPNOTSUPP)) }
     };
     if names_itself_or_null(path, flags)? && folder != libc::AT_FDCWD {
+        check_open(folder)?;
         harmless(folder)?;
         return then(folder);
     }

@@ -27,6 +27,12 @@ pub fn object(folder: i32, path: User, flags: i32) -> Result<Fd> {
     sys::open_user_in(folder, path, libc::O_PATH | no_follow)
 }
 
+/// EBADF for a descriptor that was opened with O_PATH, as from calls that work on an open file.
+pub fn check_open(fd: i32) -> Result<()> {
+    let flags = sys::fcntl(fd, libc::F_GETFL, 0)?;
+    if flags as i32 & libc::O_PATH != 0 { Err(Errno(libc::EBADF)) } else { Ok(()) }
+}
+
 /// `/proc/self/fd/N`, which leads to just that object, be it a link: no other file can come in between.
 pub fn proc_path(fd: i32) -> Text<40> {
     let mut path = Text::new();

@@ -43,10 +43,11 @@ pub fn faccessat2(call: &mut Call<'_>) -> isize {
     }
     let object = match object(folder, path, flags) {
         Ok(object) => object,
-        Err(Errno(libc::ENOENT)) => return access(mode),
         // The way was looked up with the effective ids: no answer for other real ones.
-        Err(_) if !same_ids => return failed(libc::ENOSYS),
-        Err(error) => return sys::result(Err(error)),
+        Err(Errno(libc::EACCES)) if !same_ids => return failed(libc::ENOSYS),
+        Err(error @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => return sys::result(Err(error)),
+        // What fails on the way, fails without a look at the last component.
+        Err(_) => return access(mode),
     };
     match sys::fstat(object.0) {
         Ok(stat) if !is_link(stat.st_mode) => access(mode),

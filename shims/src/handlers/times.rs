@@ -1,6 +1,6 @@
 //! The times of a file: `utimensat(2)`.
 
-use super::descriptor_paths::{is_link, names_itself, object, proc_path};
+use super::descriptor_paths::{check_open, is_link, names_itself, object, proc_path};
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno, Result, User};
@@ -29,6 +29,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
         if flags != 0 {
             return Err(Errno(libc::EINVAL));
         }
+        check_open(folder)?;
         let times = in_microseconds(times, &sys::stat_itself(folder)?)?;
         return sys::set_times_user(folder, path, times.as_ref());
     }

@@ -100,10 +100,9 @@ impl<'a> Walk<'a> {
             return Err(Errno(libc::EXDEV));
         }
         let from_root = absolute && !resolve.has(Resolve::IN_ROOT);
-        let current = if from_root { root()? } else { sys::open_in(folder, c".", FOLDER)? };
+        let current = if from_root { root()? } else { start_folder(folder)? };
         let mount = if resolve.has(Resolve::NO_XDEV) { mount_id(&current)? } else { 0 };
-        let root =
-            if resolve.has(Resolve::SCOPED) { Some(sys::open_in(current.0, c".", FOLDER)?) } else { None };
+        let root = if resolve.has(Resolve::SCOPED) { Some(duplicate(current.0)?) } else { None };
         let at = todo.len().saturating_sub(1);
         let root_known = from_root || root.is_some();
         let mut walk =
@@ -146,10 +145,11 @@ impl<'a> Walk<'a> {
                         continue;
                     }
                     self.check_mount(&object)?;
-                    if part.is_last && !part.slash {
+                    let is_folder = stat.st_mode & libc::S_IFMT == libc::S_IFDIR;
+                    if part.is_last && (is_folder || !part.slash) {
                         return Ok(self.open_object(&object, &mut part, flags, mode));
                     }
-                    if stat.st_mode & libc::S_IFMT != libc::S_IFDIR {
+                    if !is_folder {
                         return Err(Errno(libc::ENOTDIR));
                     }
                     self.current = object;
@@ -236,7 +236,7 @@ impl<'a> Walk<'a> {
             return if self.resolve.has(Resolve::BENEATH) { Err(Errno(libc::EXDEV)) } else { Ok(()) };
         }
         let length = way.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
-        let mut folder = sys::open_in(root.0, c".", FOLDER)?;
+        let mut folder = duplicate(root.0)?;
         for name in way.get(..length).unwrap_or(&[]).split(|&b| b == b'/').filter(|name| !name.is_empty()) {
             let mut text = Text::<264>::new();
             text.push(name);
@@ -308,7 +308,7 @@ impl<'a> Walk<'a> {
                 return Err(Errno(libc::EXDEV));
             }
             let target = match &self.root {
-                Some(root) => sys::open_in(root.0, c".", FOLDER)?,
+                Some(root) => duplicate(root.0)?,
                 None => root()?,
             };
             self.check_mount(&target)?;
@@ -370,7 +370,7 @@ impl<'a> Walk<'a> {
     /// Opens an object that was found to be no link: itself, by /proc; or, where it is to be created if it has
     /// gone, by its name, with O_NOFOLLOW. EAGAIN if it has become a link.
     fn open_object(&self, object: &Fd, part: &mut Part, flags: i32, mode: u32) -> isize {
-        if flags & libc::O_CREAT == 0 {
+        if flags & (libc::O_CREAT | libc::O_NOFOLLOW) == 0 {
             let rest = [flags as usize, mode as usize, 0, 0, 0];
             let opened = sys::call_path(libc::SYS_open, proc_path(object.0).c_str(), rest);
             if opened != failed(libc::ENOENT) {
@@ -385,6 +385,23 @@ impl<'a> Walk<'a> {
 }
 
 const FOLDER: i32 = libc::O_PATH | libc::O_DIRECTORY;
+
+/// Where a walk of a relative path starts.
+fn start_folder(folder: i32) -> Result<Fd> {
+    if folder == libc::AT_FDCWD {
+        return sys::open_in(folder, c".", FOLDER);
+    }
+    let start = duplicate(folder)?;
+    if sys::fstat(start.0)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
+        Ok(start)
+    } else {
+        Err(Errno(libc::ENOTDIR))
+    }
+}
+
+fn duplicate(fd: i32) -> Result<Fd> {
+    sys::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0).map(|fd| Fd(fd as i32))
+}
 
 fn root() -> Result<Fd> {
     sys::open(c"/", FOLDER, 0)
