@@ -27,7 +27,10 @@ pub fn assert_third_equals_first(
     differences: &[(&str, &str)],
 ) {
     let native = lines(bare(program(name)).args(arguments));
-    assert!(native.last().is_some_and(|line| !line.starts_with("ended with ")), "{name} natively: {native:#?}");
+    assert!(
+        native.last().is_some_and(|line| !line.starts_with("ended with ")),
+        "{name} natively: {native:#?}"
+    );
     let all = calls.join(",");
     let mut wrong = Vec::new();
     let mut table = String::new();
@@ -57,7 +60,10 @@ pub fn assert_third_equals_first(
                 if !differences.iter().any(|(start, _)| line.starts_with(start)) {
                     let what = line.split_once(": ").map_or(line.as_str(), |(what, _)| what);
                     let instead = repaired.iter().find(|other| other.starts_with(&format!("{what}: ")));
-                    wrong.push(format!("{refusal}: native  {line}\n        shim    {}", instead.map_or("-", |l| l)));
+                    wrong.push(format!(
+                        "{refusal}: native  {line}\n        shim    {}",
+                        instead.map_or("-", |l| l)
+                    ));
                 }
             }
         }
