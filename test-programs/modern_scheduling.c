@@ -1,6 +1,7 @@
 /* modern_scheduling DOOR: scheduling attributes, the processor, and seccomp through DOOR: syscall (libc's function) or
  * symbol (as libc, or a preload, exports it). A line a check: `CALL what: what came of it`. */
 #define _GNU_SOURCE
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/filter.h>

@@ -70,12 +70,15 @@ fn set(thread: i32, from: User, flags: u32) -> Result<usize> {
         return Err(INVALID);
     }
     let reset = if keep_policy { reset } else { wanted.flags & RESET_ON_FORK != 0 };
+    // Kept parameters keep the policy with them (__setscheduler_params): only the reset on fork may change.
+    let keeps_all = wanted.flags & KEEP_PARAMS != 0;
+    let new = if keeps_all { policy } else { new };
     let scheduler = || {
         let with_reset = new as i32 | if reset { libc::SCHED_RESET_ON_FORK } else { 0 };
         let policy = (!keep_policy).then_some(with_reset);
         sys::set_scheduler(thread, policy, wanted.priority as i32)
     };
-    if is_realtime(new) || new == libc::SCHED_IDLE as u32 {
+    if keeps_all || is_realtime(new) || new == libc::SCHED_IDLE as u32 {
         return scheduler();
     }
     let before = nice(thread)?;
