@@ -15,6 +15,8 @@ const WITHOUT_A_RULE: &[(&str, &str)] = &[
         "by it the shim reads the program's own memory; nothing older is as safe, so callers see ENOSYS",
     ),
     ("process_vm_writev", "likewise for writing"),
+    ("uprobe", "the kernel's own trampolines make it, and no filter sees it"),
+    ("uretprobe", "likewise"),
     (
         "signalfd",
         "its number belongs to the view of signals of rule vsyscall; every kernel with it is older than the call's callers",
