@@ -194,8 +194,8 @@ static void memory(int lock)
 static char folder[] = "/tmp/ask_process.XXXXXX";
 static const struct { const char *name, *path; int flags; } folders[] = {
     {"here", ".", O_RDONLY}, {"here-closing", ".", O_RDONLY | O_CLOEXEC}, {"bin", "/bin", O_PATH | O_CLOEXEC},
-    {"echo", "/bin/echo", O_RDONLY | O_CLOEXEC}, {"echo-path", "/bin/echo", O_PATH}, {"script", "script", O_RDONLY},
-    {"script-closing", "script", O_RDONLY | O_CLOEXEC}, {"plain", "plain", O_RDONLY}, {"link", "link", O_PATH | O_NOFOLLOW},
+    {"echo", "/bin/echo", O_RDONLY | O_CLOEXEC}, {"echo-path", "/bin/echo", O_PATH}, {"script", "a-script", O_RDONLY},
+    {"script-closing", "a-script", O_RDONLY | O_CLOEXEC}, {"plain", "plain", O_RDONLY}, {"link", "a-link", O_PATH | O_NOFOLLOW},
     {"null", "/dev/null", O_RDONLY},
 };
 
@@ -231,7 +231,8 @@ static void answer(void)
         CPU_SET(1, &one);
         (void)!sched_setaffinity(0, sizeof one, &one);
         unsigned *cpu = place(4), *node = place(4);
-        say_result(make(name, 309, (long)cpu, (long)node, 0, 0, 0));
+        /* The symbol of that name is the vDSO's. */
+        say_result(make("no such symbol", 309, (long)cpu, (long)node, 0, 0, 0));
         if (cpu && (long)cpu != BAD && strcmp(words[1], "edge"))
             say(" %u", *cpu);
     }
@@ -243,11 +244,11 @@ int main(int argc, char **argv)
     if (argc != 2 || !mkdtemp(folder) || chdir(folder))
         return 1;
     door = argv[1];
-    int script = open("script", O_WRONLY | O_CREAT, 0755), plain = open("plain", O_WRONLY | O_CREAT, 0644);
+    int script = open("a-script", O_WRONLY | O_CREAT, 0755), plain = open("plain", O_WRONLY | O_CREAT, 0644);
     (void)!write(script, "#!/bin/sh\necho script $1\n", 25);
     close(script);
     close(plain);
-    (void)!symlink("/bin/echo", "link");
+    (void)!symlink("/bin/echo", "a-link");
     (void)!symlink("/no/such", "dangling");
     while (fgets(line, sizeof line, stdin)) {
         char *save;
@@ -279,6 +280,6 @@ int main(int argc, char **argv)
         printf("%s | %x\n", text, status);
         fflush(stdout);
     }
-    unlink("script"), unlink("plain"), unlink("link"), unlink("dangling");
+    unlink("a-script"), unlink("plain"), unlink("a-link"), unlink("dangling");
     return chdir("/") || rmdir(folder);
 }
