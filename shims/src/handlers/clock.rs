@@ -37,7 +37,11 @@ pub fn clock_adjtime(call: &mut Call<'_>) -> isize {
     let errno = match clock {
         libc::CLOCK_REALTIME => return sys::call(libc::SYS_adjtimex, [call.arg(1), 0, 0, 0, 0, 0]),
         libc::CLOCK_MONOTONIC..=libc::CLOCK_BOOTTIME_ALARM | libc::CLOCK_TAI => libc::EOPNOTSUPP,
-        negative if negative < 0 && negative & 7 == DESCRIPTOR => libc::ENOSYS,
+        // Only a device is a clock.
+        negative if negative < 0 && negative & 7 == DESCRIPTOR => match sys::fstat(!(negative >> 3)) {
+            Ok(stat) if stat.st_mode & libc::S_IFMT == libc::S_IFCHR => libc::ENOSYS,
+            _ => libc::EINVAL,
+        },
         // A processor clock: of a thread or process that is not there, or one that cannot be tuned.
         ..0 => libc::EOPNOTSUPP,
         other if AUXILIARY_CLOCKS.contains(&other) => libc::ENOSYS,

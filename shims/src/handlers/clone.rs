@@ -35,10 +35,15 @@ const END: u64 = 0x7fff_ffff_f000;
 /// Sizes are bytes. Where both a pidfd and the child's id are to be stored, the id is stored after the clone
 /// and not by it: the child may run before.
 pub fn clone3(call: &mut Call<'_>) -> isize {
+    let given = copy(call.user(0), call.arg(1)).and_then(Arguments::for_clone);
     call.became(|text| {
-        text.push(b"clone");
+        text.push(match given {
+            Ok(_) => &b"clone"[..],
+            Err(Errno(libc::ENOSYS)) => b"ENOSYS: more than clone can do here",
+            Err(_) => b"an error: a bad struct",
+        });
     });
-    sys::result(copy(call.user(0), call.arg(1)).and_then(clone))
+    sys::result(given.and_then(clone))
 }
 
 /// The struct's fields, in its order.
@@ -128,6 +133,22 @@ impl Arguments {
         Ok(())
     }
 
+    /// EINVAL as kernel_clone says it; ENOSYS for what cannot be carried out.
+    fn for_clone(self) -> Result<Arguments> {
+        const BEYOND: u64 = VM | CLEAR_SIGHAND | INTO_CGROUP | NEWTIME | libc::CLONE_SETTLS as u64;
+        let both = self.flags & PIDFD != 0 && self.flags & PARENT_SETTID != 0;
+        if both && self.pidfd == self.parent_tid {
+            return Err(Errno(libc::EINVAL));
+        }
+        if self.flags & BEYOND != 0 || self.stack != 0 || self.set_tid_size != 0 {
+            return Err(Errno(libc::ENOSYS));
+        }
+        if self.flags & PIDFD != 0 && !gives_pidfd() {
+            return Err(Errno(libc::ENOSYS));
+        }
+        Ok(self)
+    }
+
     fn is_valid(&self) -> bool {
         const DETACHED: u64 = libc::CLONE_DETACHED as u64;
         const OF_PARENT: u64 = libc::CLONE_THREAD as u64 | libc::CLONE_PARENT as u64;
@@ -150,18 +171,8 @@ impl Arguments {
 }
 
 fn clone(given: Arguments) -> Result<usize> {
-    const BEYOND: u64 = VM | CLEAR_SIGHAND | INTO_CGROUP | NEWTIME | libc::CLONE_SETTLS as u64;
     let (flags, pidfd) = (given.flags, User(given.pidfd as usize));
     let both = flags & PIDFD != 0 && flags & PARENT_SETTID != 0;
-    if both && given.pidfd == given.parent_tid {
-        return Err(Errno(libc::EINVAL));
-    }
-    if flags & BEYOND != 0 || given.stack != 0 || given.set_tid_size != 0 {
-        return Err(Errno(libc::ENOSYS));
-    }
-    if flags & PIDFD != 0 && !gives_pidfd() {
-        return Err(Errno(libc::ENOSYS));
-    }
     // clone(2) has one address for both.
     let own = if both { flags & !PARENT_SETTID } else { flags };
     let place = if flags & PIDFD != 0 { pidfd } else { User(given.parent_tid as usize) };

@@ -32,7 +32,8 @@ struct Attributes {
 /// ESRCH, EPERM (kernel/sched/core.c); ENOSYS for SCHED_DEADLINE.
 ///
 /// Policy and nice value are set one after the other, in the order in which a second step that is refused
-/// can be taken back or was refused in the first.
+/// can be taken back or was refused in the first. Where the parameters are kept (SCHED_FLAG_KEEP_PARAMS), the
+/// right to a real-time policy, which is then named but not set, is not asked for.
 pub fn sched_setattr(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"sched_setscheduler, setpriority");
@@ -66,16 +67,24 @@ fn set(thread: i32, from: User, flags: u32) -> Result<usize> {
     if new > 0xff || wanted.flags & !KNOWN_FLAGS != 0 {
         return Err(INVALID);
     }
-    if is_realtime(new) != (wanted.priority != 0) {
+    // Unknown policies before the first step: EINVAL here as there.
+    sys::check(sys::call(libc::SYS_sched_get_priority_min, [new as usize, 0, 0, 0, 0, 0]))?;
+    if wanted.priority > 99 || is_realtime(new) != (wanted.priority != 0) {
         return Err(INVALID);
     }
     let reset = if keep_policy { reset } else { wanted.flags & RESET_ON_FORK != 0 };
+    // Kept parameters keep the policy with them (__setscheduler_params): only the reset on fork may change.
+    let keeps_all = wanted.flags & KEEP_PARAMS != 0;
+    let new = if keeps_all { policy } else { new };
+    if keeps_all && !is_realtime(policy) {
+        wanted.priority = 0;
+    }
     let scheduler = || {
         let with_reset = new as i32 | if reset { libc::SCHED_RESET_ON_FORK } else { 0 };
         let policy = (!keep_policy).then_some(with_reset);
         sys::set_scheduler(thread, policy, wanted.priority as i32)
     };
-    if is_realtime(new) || new == libc::SCHED_IDLE as u32 {
+    if keeps_all || is_realtime(new) || new == libc::SCHED_IDLE as u32 {
         return scheduler();
     }
     let before = nice(thread)?;
