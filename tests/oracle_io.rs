@@ -326,7 +326,8 @@ proptest! {
         let native = answers(bare(program("modern_io")).arg("ask"), &by("inline"));
         let refused = "preadv,pwritev,preadv2,pwritev2,process_vm_readv,process_vm_writev";
         let mut command = denied("EPERM", refused);
-        command.arg(program("modern_io")).arg("ask").env("LD_PRELOAD", shim());
+        // Repaired to ENOSYS, glibc would answer some by itself.
+        command.arg(program("modern_io")).arg("ask").env("LD_PRELOAD", shim()).env("EVERCALL_FILTER", "off");
         for ((question, native), repaired) in questions.iter().zip(native).zip(answers(&mut command, &by("symbol"))) {
             prop_assert_eq!(native, repaired, "{}", question);
         }
