@@ -235,7 +235,7 @@ int main(int argc, char **argv)
 {
     static char text[1 << 14], out[1 << 16];
     setvbuf(stdout, out, _IOFBF, sizeof out);
-    alarm(120);
+    alarm(60);
     if (argc == 2 && strcmp(argv[1], "ask")) {
         door = argv[1];
         for (int i = 0; checks[i]; i++)
