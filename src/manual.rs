@@ -26,6 +26,16 @@ const VARIABLES: Section = (
             "where calls of the vsyscall page are answered: on (everywhere), auto (the default: in static programs, \
              and where the libc is one that makes them), off",
         ),
+        (
+            "EVERCALL_FILTER",
+            "whether a seccomp filter of evercall's answers ENOSYS where the host's refuses a call with EPERM: auto \
+             (the default: where no_new_privs is set, CAP_SYS_ADMIN is held, or the image holds no privileged \
+             program), on (sets no_new_privs), off",
+        ),
+        (
+            "EVERCALL_PRIVILEGED_PROGRAMS",
+            "whether the image holds setuid, setgid or file-capability programs: some (the default), none",
+        ),
         ("EVERCALL_KEEP", "off: do not put the preload back when a program clears its environment"),
     ],
 );
@@ -80,15 +90,37 @@ pub const RUN: &[Section] = &[
             ),
             (
                 "what is answered",
-                "calls of the vsyscall page, and the limit of open files at the start. Other calls of a static \
-                 program are not translated. Dynamic programs that it executes take the preload; static ones are \
-                 not covered, since there is no exec symbol to catch in a static program",
+                "calls of the vsyscall page, and the limit of open files at the start; other calls, and the static \
+                 programs that it executes, only under --trap. Dynamic programs that it executes take the preload",
             ),
             (
                 "what differs",
                 "/proc/self/exe is the copy in memory (/memfd:NAME), a little longer than the file; AT_EXECFN and \
                  the name in /proc/self/comm come from argv[0]. A program with setuid, setgid or file capabilities \
                  is refused where it would gain rights by them: a copy has none",
+            ),
+        ],
+    ),
+    (
+        "TRAPPING",
+        &[
+            (
+                "what is done",
+                "--trap installs a seccomp filter that raises SIGSYS for the calls which have a rule and which \
+                 this host does not answer, wherever they are made; the handler carries them out, at about two \
+                 microseconds each. It sets no_new_privs: setuid programs gain nothing",
+            ),
+            (
+                "children",
+                "the filter lives through exec and the handler does not, so every exec is trapped as well and \
+                 gives the program the handler: a dynamic one by the preload, a static one from a copy in memory. \
+                 What cannot have it is not executed, and a line on stderr says so. Programs of another \
+                 architecture run as they are",
+            ),
+            (
+                "what differs",
+                "numbers that a dynamic loader calls before the library is ready are not trapped. A handler for \
+                 SIGSYS that a program sets past its libc is taken as set, and does not run",
             ),
         ],
     ),

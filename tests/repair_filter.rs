@@ -32,7 +32,7 @@ const FILTERS: &str = "grep Seccomp_filters /proc/self/status";
 
 #[test]
 fn what_libc_does_inside_itself_works_again() {
-    let refused = succeed(denied("EPERM", "clone3,faccessat2").arg(modern_libc()));
+    let refused = output(denied("EPERM", "clone3,faccessat2").arg(modern_libc()));
     let refused = text(&refused.stdout);
     assert_eq!(refused.matches("Operation not permitted").count(), 2, "the filter refuses: {refused}");
     let mut command = repaired("EPERM", "clone3,faccessat2", &[&modern_libc()]);
@@ -224,7 +224,7 @@ fn a_filter_of_the_programs_own_is_repaired_for_its_children() {
     let own = program("own_filter").display().to_string();
     for how in ["prctl", "seccomp"] {
         let words = [&own, how, "eperm", &modern_libc()];
-        let bare_end = text(&succeed(denied("EPERM", "openat2").args(words)).stdout);
+        let bare_end = text(&output(denied("EPERM", "openat2").args(words)).stdout);
         assert_eq!(bare_end.matches("Operation not permitted").count(), 2, "{bare_end}");
         let output = succeed(&mut repaired("EPERM", "openat2", &words));
         assert_eq!(text(&output.stdout), WORKS, "{how}");
