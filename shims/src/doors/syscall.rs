@@ -1,7 +1,7 @@
 //! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
 //! `arch/x86_64_doors.rs`; here is the slow one.
 
-use super::{exec, exec_at, exit, finish};
+use super::{exec, exit, finish};
 use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
@@ -29,9 +29,7 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
     let errno_before = errno::get();
     let result = match number as i64 {
         libc::SYS_execve => exec::with_kept(File::at(User(args[0])), args, 2, |args| native(number, args)),
-        libc::SYS_execveat => exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| {
-            exec_at::or_execve(args, |args| native(number, args))
-        }),
+        libc::SYS_execveat => exec::execveat_by(args, |args| native(number, args)),
         libc::SYS_exit_group => {
             exit::summary();
             native(number, args)
