@@ -109,3 +109,19 @@ fn execveat_on_a_stack_of_16_kib() {
         }
     }
 }
+
+/// Every handler, with its line of the log, on a thread's stack of 16 KiB.
+#[test]
+fn handlers_on_a_stack_of_16_kib() {
+    let mut command = bare(program("modern_small_stack"));
+    command.env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "all");
+    command.env("EVERCALL_LOG", "all").env("EVERCALL_LOG_FORMAT", "json");
+    let output = succeed(&mut command);
+    assert_eq!(text(&output.stdout), "done\n");
+    let log = text(&output.stderr);
+    for rule in
+        ["clone3", "prlimit64", "sched_setattr", "sched_getattr", "io_pgetevents", "finit_module", "seccomp"]
+    {
+        assert!(log.contains(&format!("\"rule\":\"{rule}\"")), "{rule} in\n{log}");
+    }
+}
