@@ -156,6 +156,10 @@ static void clones(void)
     clone_child("the child's id to the child", &arguments, 88, &id);
     printf("clone3 the child's id in the parent: %d\n", id);
 
+    arguments = (struct arguments){.flags = 0x100000, .exit_signal = SIGCHLD, .parent_tid = (uint64_t)&id};
+    clone_child("the child's id to the parent", &arguments, 88, NULL);
+    printf("clone3 the child's id, for the parent: stored %d\n", id != 0);
+
     arguments = (struct arguments){.flags = 0x100000 | 0x1000, .exit_signal = SIGCHLD, .parent_tid = (uint64_t)&id, .pidfd = (uint64_t)&id};
     clone_child("a pidfd where the id goes", &arguments, 88, NULL);
 

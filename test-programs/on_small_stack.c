@@ -1,4 +1,4 @@
-/* on_small_stack thread|signal calls|exec VARIABLES: translated calls, or an exec of itself for such calls
+/* on_small_stack thread|signal calls|exec|execat VARIABLES: translated calls, or an exec of itself for such calls
  * with an environment of VARIABLES variables and nothing of ours, on a stack of
  * 16 KiB with its guard page. Prints the wrong answers; a stack that is too small ends in SIGSEGV. */
 #include "translate.h"
@@ -16,6 +16,9 @@ static void work(void)
 {
     if (arguments[2][0] == 'e') {
         char *again[] = {arguments[0], arguments[1], "calls", "0", 0};
+        /* `execat`: by execveat, a path from a folder on. */
+        if (!strcmp(arguments[2], "execat"))
+            syscall(322, open("/", O_PATH), arguments[0] + 1, again, environment, 0);
         execve(arguments[0], again, environment);
         return;
     }

@@ -6,7 +6,7 @@ mod columns;
 mod common;
 
 use columns::assert_third_equals_first;
-use common::{bare, program, shim, succeed, text};
+use common::{bare, denied, program, shim, succeed, text};
 
 /// Lines of which a rule states that they differ, and why.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -84,5 +84,44 @@ fn forced_every_line_is_as_native() {
                 assert!(native == forced || DIFFERENCES.iter().any(states), "{door}\n{native}\n{forced}");
             }
         }
+    }
+}
+
+/// The exec that execveat becomes, with its line of the log, fits a thread's stack of 16 KiB; the program that it
+/// starts has the preload still.
+#[test]
+fn execveat_on_a_stack_of_16_kib() {
+    for stack in ["thread", "signal"] {
+        for (variables, refusal) in [("0", "ENOSYS"), ("0", "EPERM"), ("230", "EPERM"), ("4000", "EPERM")] {
+            let mut command = denied(refusal, "execveat");
+            command
+                .arg(program("on_small_stack"))
+                .args([stack, "execat", variables])
+                .env("LD_PRELOAD", shim());
+            command
+                .env("EVERCALL_LOG", "all")
+                .env("EVERCALL_FORCE", "all")
+                .env("EVERCALL_LOG_FORMAT", "json");
+            let output = succeed(&mut command);
+            assert_eq!(text(&output.stdout), "wrong 0\n", "{stack} {variables} {refusal}");
+            let log = text(&output.stderr);
+            assert!(log.contains("execve in place of execveat") && log.contains("ustat"), "{log}");
+        }
+    }
+}
+
+/// Every handler, with its line of the log, on a thread's stack of 16 KiB.
+#[test]
+fn handlers_on_a_stack_of_16_kib() {
+    let mut command = bare(program("modern_small_stack"));
+    command.env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "all");
+    command.env("EVERCALL_LOG", "all").env("EVERCALL_LOG_FORMAT", "json");
+    let output = succeed(&mut command);
+    assert_eq!(text(&output.stdout), "done\n");
+    let log = text(&output.stderr);
+    for rule in
+        ["clone3", "prlimit64", "sched_setattr", "sched_getattr", "io_pgetevents", "finit_module", "seccomp"]
+    {
+        assert!(log.contains(&format!("\"rule\":\"{rule}\"")), "{rule} in\n{log}");
     }
 }

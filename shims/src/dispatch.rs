@@ -102,6 +102,9 @@ pub fn carry_out(rule: RuleId, args: [usize; 6]) -> isize {
     if !logging::is_on() {
         return handlers::run(&mut Call::new(rule, args, None));
     }
+    if handlers::told_before(rule, &args) {
+        logging::translated(rule, &args, b"about to be carried out", 0);
+    }
     let mut became = Text::new();
     let result = handlers::run(&mut Call::new(rule, args, Some(&mut became)));
     logging::translated(rule, &args, became.bytes(), result);

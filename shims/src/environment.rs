@@ -56,6 +56,9 @@ struct Found {
 
 /// Calls `exec` with this environment, or with a copy that has back what it lost. `exec` returns only
 /// where it failed, or where it made a new process (posix_spawn).
+///
+/// Never inlined: a caller that tries twice has room for one frame on a stack of 16 KiB, not for two.
+#[inline(never)]
 pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) -> isize {
     if !start::ready() || state::handed_on(&state::HANDED_ON, RuleId::Exec.slot()) {
         return exec(envp);

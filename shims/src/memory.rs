@@ -106,6 +106,25 @@ pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
     Ok(None)
 }
 
+/// Whether bytes are all 0, as the kernel's check_zeroed_user: one that is not is found before a later page that
+/// cannot be read. EFAULT.
+pub fn is_zeroed(from: User, length: usize) -> Result<bool> {
+    const PAGE: usize = 4096;
+    let mut piece = [0u8; 256];
+    let mut done = 0;
+    while done < length {
+        let here = from.at(done);
+        let part = (PAGE - here.0 % PAGE).min(length - done).min(piece.len());
+        let Some(piece) = piece.get_mut(..part) else { break };
+        read(here, piece)?;
+        if piece.iter().any(|&b| b != 0) {
+            return Ok(false);
+        }
+        done += part;
+    }
+    Ok(true)
+}
+
 /// The length of a path in bytes, without its NUL. EFAULT, and ENAMETOOLONG from PATH_MAX on.
 pub fn path_length(path: User) -> Result<usize> {
     let mut piece = [0u8; 256];

@@ -1,6 +1,7 @@
 //! What is known of the host, in atomic bitmaps by slot (a slot is a system call number, or the
 //! pseudo-number of an interface that only a libc has). Filled lazily, so that nothing is probed at start.
 
+use crate::signals;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use evercall_rules::packed::{self, RuleId, SLOT_WORDS};
 
@@ -45,7 +46,9 @@ pub fn handed_on(doors: &Bitmap, slot: usize) -> bool {
 
 /// The host answers the call of these doors: they go straight on from now.
 pub fn hand_on(doors: &Bitmap, slot: usize) {
-    set(doors, slot);
+    if !signals::keeps(slot) {
+        set(doors, slot);
+    }
 }
 
 /// Brings the calls of a number to the slow side of `syscall()`.
@@ -72,7 +75,7 @@ pub fn hand_translations_on() {
     for word in &HANDED_ON {
         word.store(u64::MAX, Relaxed);
     }
-    crate::signals::watch_calls();
+    signals::watch_calls();
 }
 
 /// Whether a rule acts without asking.

@@ -132,12 +132,13 @@ pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
         // No empty environment here, unlike in execve(2): glibc answers EINVAL.
         return finish(call(&NEXT, b"fexecve", args), errno_before);
     }
-    finish(
-        with_kept(File::In(fd as i32, User::NULL), args, 2, |args| {
-            exec_at::fexecve_or_execve(args, |args| call(&NEXT, b"fexecve", args))
-        }),
-        errno_before,
-    )
+    let file = File::In(fd as i32, User::NULL);
+    let mut result = with_kept(file, args, 2, |args| call(&NEXT, b"fexecve", args));
+    // glibc falls back by itself, but on ENOSYS alone.
+    if exec_at::is_missing(result) {
+        result = with_kept(file, args, 2, exec_at::fexecve_by_execve);
+    }
+    finish(result, errno_before)
 }
 
 /// libc's `execveat(2)`.
@@ -146,12 +147,15 @@ pub extern "C" fn execveat(dir: usize, path: usize, argv: usize, envp: usize, fl
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [dir, path, argv, envp, flags, 0];
-    finish(
-        with_kept(File::In(dir as i32, User(path)), args, 3, |args| {
-            exec_at::or_execve(args, |args| call(&NEXT, b"execveat", args))
-        }),
-        errno_before,
-    )
+    finish(execveat_by(args, |args| call(&NEXT, b"execveat", args)), errno_before)
+}
+
+/// execveat by `native`, and by execve where that is refused.
+pub fn execveat_by(args: [usize; 6], native: impl Fn([usize; 6]) -> isize) -> isize {
+    let [folder, path, ..] = args;
+    let file = File::In(folder as i32, User(path));
+    let result = with_kept(file, args, 3, native);
+    if exec_at::is_missing(result) { with_kept(file, args, 3, exec_at::by_execve) } else { result }
 }
 
 macro_rules! spawn_door {

@@ -17,42 +17,42 @@ struct Target {
     flags: i32,
 }
 
-/// execveat's five arguments by `native`, and by execve where that is refused.
-pub fn or_execve(args: [usize; 6], native: impl FnOnce([usize; 6]) -> isize) -> isize {
-    let answer = native(args);
-    let [folder, path, argv, envp, flags, _] = args;
-    let target = Target { folder: folder as i32, path: Some(User(path)), flags: flags as i32 };
-    carried_out(answer, &target, User(argv), User(envp))
-}
-
-/// fexecve's three arguments, likewise: glibc falls back by itself, but on ENOSYS alone.
-pub fn fexecve_or_execve(args: [usize; 6], native: impl FnOnce([usize; 6]) -> isize) -> isize {
-    let answer = native(args);
-    let [fd, argv, envp, ..] = args;
-    let target = Target { folder: fd as i32, path: None, flags: libc::AT_EMPTY_PATH };
-    carried_out(answer, &target, User(argv), User(envp))
-}
-
-/// `answer`, unless it says that there is no execveat.
-fn carried_out(answer: isize, target: &Target, argv: User, envp: User) -> isize {
+/// Whether an answer says that there is no execveat. Then the log is told: now, since an exec that does not come
+/// back tells nothing, and since a line and the copy of an environment are too much for a stack of 16 KiB.
+pub fn is_missing(answer: isize) -> bool {
     const ENOSYS: isize = -(libc::ENOSYS as isize);
     const EPERM: isize = -(libc::EPERM as isize);
     if !start::ready() || state::handed_on(&state::HANDED_ON, RuleId::Exec.slot()) {
-        return answer;
+        return false;
     }
-    match answer {
-        ENOSYS => {}
+    let missing = match answer {
+        ENOSYS => true,
         // Bad arguments: the kernel gives EFAULT.
-        EPERM if probe::is_filtered(libc::SYS_execveat as usize, [-1, 0, 0, 0, -1, 0]) => {}
-        _ => return answer,
+        EPERM => probe::is_filtered(libc::SYS_execveat as usize, [-1, 0, 0, 0, -1, 0]),
+        _ => false,
+    };
+    if missing && logging::is_on() {
+        logging::translated(RuleId::Exec, &[0; 6], b"execve in place of execveat", 0);
     }
-    sys::result(by_execve(target, argv, envp))
+    missing
+}
+
+/// execveat's five arguments by execve.
+pub fn by_execve([folder, path, argv, envp, flags, _]: [usize; 6]) -> isize {
+    let target = Target { folder: folder as i32, path: Some(User(path)), flags: flags as i32 };
+    sys::result(execute(&target, User(argv), User(envp)))
+}
+
+/// fexecve's three arguments by execve.
+pub fn fexecve_by_execve([fd, argv, envp, ..]: [usize; 6]) -> isize {
+    let target = Target { folder: fd as i32, path: None, flags: libc::AT_EMPTY_PATH };
+    sys::result(execute(&target, User(argv), User(envp)))
 }
 
 /// The errnos are those of execveat(2) and execve(2), in the order of fs/exec.c. Whether the path is a link
 /// (ELOOP) and whether a script could be opened by its interpreter (ENOENT) is found before the exec: a file
 /// that changes in between is executed as it is then.
-fn by_execve(target: &Target, argv: User, envp: User) -> Result<usize> {
+fn execute(target: &Target, argv: User, envp: User) -> Result<usize> {
     let Target { folder, path, flags } = *target;
     let length = path.map_or(Ok(0), memory::path_length)?;
     if length == 0 && flags & libc::AT_EMPTY_PATH == 0 {
@@ -71,7 +71,6 @@ fn by_execve(target: &Target, argv: User, envp: User) -> Result<usize> {
         return Err(Errno(libc::ELOOP));
     }
     if folder == libc::AT_FDCWD || memory::get::<u8>(path)? == b'/' {
-        tell(b"execve");
         return sys::check(sys::call(libc::SYS_execve, [path.0, argv.0, envp.0, 0, 0, 0]));
     }
     by_descriptor(folder, path, length, execve)
@@ -86,12 +85,13 @@ fn by_descriptor(
 ) -> Result<usize> {
     let mut prefix = crate::text::Text::<32>::new();
     prefix.push(b"/proc/self/fd/").signed(i64::from(fd));
-    tell(prefix.bytes());
     if length > 0 {
         prefix.push(b"/");
     }
     let closes = sys::fcntl(fd, libc::F_GETFD, 0)? as i32 & libc::FD_CLOEXEC != 0;
-    let done = sys::with_bytes(prefix.bytes().len() + length + 1, |whole| {
+    // A long path goes into pages of its own: the environment may lie on this stack already.
+    let room = if length > 512 { 4096 } else { 0 };
+    let done = sys::with_bytes(room.max(prefix.bytes().len() + length + 1), |whole| {
         let (start, rest) = whole.split_at_mut_checked(prefix.bytes().len()).unwrap_or_default();
         for (to, &from) in start.iter_mut().zip(prefix.bytes()) {
             *to = from;
@@ -121,11 +121,4 @@ fn is_script(path: &CStr) -> bool {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let Ok(file) = sys::open(path, flags, 0) else { return false };
     sys::read(file.0, &mut start) == Ok(2) && start == *b"#!" && sys::executable(&file).is_ok()
-}
-
-/// The log's line, before the program is gone.
-fn tell(became: &[u8]) {
-    if logging::is_on() {
-        logging::translated(RuleId::Exec, &[0; 6], became, 0);
-    }
 }

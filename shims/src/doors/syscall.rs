@@ -1,7 +1,7 @@
 //! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
 //! `arch/x86_64_doors.rs`; here is the slow one.
 
-use super::{exec, exec_at, exit, finish};
+use super::{exec, exit, finish};
 use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
@@ -47,12 +47,17 @@ fn exec_call(number: usize, args: [usize; 6]) -> isize {
     if number as i64 == libc::SYS_execve {
         return exec::with_kept(File::at(User(args[0])), args, 2, native);
     }
-    exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| exec_at::or_execve(args, native))
+    exec::execveat_by(args, native)
 }
 
 /// A call by the rule of its number, if it has one.
 fn by_rule(number: usize, args: [usize; 6]) -> isize {
     match RuleId::of_number(number) {
+        // The program's view of signals first: the rule gets the kernel's.
+        Some(rule) if start::ready() && signals::keeps(number) => {
+            let work = |args| dispatch(rule, args, &state::HANDED_ON, || native(number, args));
+            signals::calls::by_number(number, args, work).unwrap_or_else(|| work(args))
+        }
         Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
         None => signal_call(number, args),
     }

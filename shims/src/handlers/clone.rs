@@ -70,16 +70,8 @@ fn copy(from: User, size: usize) -> Result<Arguments> {
         return Err(INVALID);
     }
     // What is younger than this struct must be 0.
-    let mut done = SIZE;
-    while done < size {
-        let mut piece = [0u8; 256];
-        let length = (size - done).min(piece.len());
-        let Some(piece) = piece.get_mut(..length) else { break };
-        memory::read(from.at(done), piece)?;
-        if piece.iter().any(|&b| b != 0) {
-            return Err(TOO_BIG);
-        }
-        done += length;
+    if size > SIZE && !memory::is_zeroed(from.at(SIZE), size - SIZE)? {
+        return Err(TOO_BIG);
     }
     let mut bytes = [0u8; SIZE];
     memory::read(from, bytes.get_mut(..size.min(SIZE)).unwrap_or(&mut []))?;

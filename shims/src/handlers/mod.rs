@@ -37,6 +37,11 @@ mod walk;
 use crate::dispatch::Call;
 use evercall_rules::packed::RuleId;
 
+/// Whether a call is told to the log before it is carried out: what a line takes may be forbidden after it.
+pub fn told_before(rule: RuleId, args: &[usize; 6]) -> bool {
+    matches!(rule, RuleId::Seccomp) && security::mode(args).is_some()
+}
+
 macro_rules! run {
     ($($rule:ident => $file:ident :: $function:ident,)*) => {
         /// Carries a call out by its rule's handler: a result, or -errno.

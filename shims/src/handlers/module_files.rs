@@ -20,9 +20,9 @@ pub fn finit_module(call: &mut Call<'_>) -> isize {
     let load = || -> Result<usize> {
         // The right to load modules is asked for before all else, as the kernel does: an image that is too
         // short to be one is ENOEXEC to those who have it.
-        match sys::check(sys::call(libc::SYS_init_module, [0; 6])) {
-            Err(error @ Errno(libc::EPERM | libc::ENOSYS)) => return Err(error),
-            _ => {}
+        let allowed = sys::check(sys::call(libc::SYS_init_module, [0; 6]));
+        if let Err(Errno(libc::EPERM | libc::ENOSYS)) = allowed {
+            return allowed;
         }
         match flags {
             0 => {}

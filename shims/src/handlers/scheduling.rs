@@ -33,7 +33,7 @@ struct Attributes {
 ///
 /// Policy and nice value are set one after the other, in the order in which a second step that is refused
 /// can be taken back or was refused in the first. Where the parameters are kept (SCHED_FLAG_KEEP_PARAMS), the
-/// right to a real-time policy, which is then named but not set, is not asked for.
+/// right to a policy that is named but not set is not asked for.
 pub fn sched_setattr(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"sched_setscheduler, setpriority");
@@ -109,16 +109,8 @@ fn copy(from: User) -> Result<Attributes> {
         return Err(too_big(from));
     }
     // What is younger than this struct must be 0.
-    let mut done = SIZE;
-    while done < size {
-        let mut piece = [0u8; 256];
-        let length = (size - done).min(piece.len());
-        let Some(piece) = piece.get_mut(..length) else { break };
-        memory::read(from.at(done), piece)?;
-        if piece.iter().any(|&b| b != 0) {
-            return Err(too_big(from));
-        }
-        done += length;
+    if size > SIZE && !memory::is_zeroed(from.at(SIZE), size - SIZE)? {
+        return Err(too_big(from));
     }
     // size and policy, flags, nice and priority; then runtime, deadline and period.
     let words: [u64; SIZE / 8] = memory::get(from)?;

@@ -1,6 +1,7 @@
 //! A program that installs a filter of its own (sshd's sandbox, browsers, bubblewrap). That filter was
 //! written for the calls the program makes: from then on nothing is substituted by calls it did not make.
 
+use crate::logging;
 use crate::memory;
 use crate::start;
 use crate::state;
@@ -41,6 +42,8 @@ pub fn watched(number: usize, args: &[usize; 6], call: impl FnOnce() -> isize) -
     if result >= 0 {
         INSTALLED.store(true, Relaxed);
         state::hand_translations_on();
+        // A line at the end would be written by calls that the filter may kill for.
+        logging::close();
     } else if let Some((place, value)) = forgotten {
         let _ = memory::put(place, value);
     }

@@ -203,6 +203,11 @@ pub fn watch_calls() {
     }
 }
 
+/// Whether calls of a number go through here: they carry signals, and a handler of ours stands.
+pub fn keeps(number: usize) -> bool {
+    armed() && CALLS.contains(&(number as i64))
+}
+
 /// Gives SIGSEGV back to the program.
 pub fn give_back() {
     armed_flag(Kept::Segv).store(false, Release);
