@@ -127,3 +127,18 @@ fn eperm_that_proves_nothing_stays() {
         assert_eq!(outcome(&answer), failure(libc::EPERM));
     }
 }
+
+/// Where the host answers, the doors hand on to libc, whose functions stay cancellation points.
+#[test]
+fn a_thread_is_cancelled_in_libcs_own_functions() {
+    for call in ["accept4", "recvmmsg", "preadv2"] {
+        for preload in [false, true] {
+            let mut command = common::bare(common::program("cancel_modern"));
+            if preload {
+                command.env("LD_PRELOAD", common::shim());
+            }
+            let output = common::text(&common::succeed(command.arg(call)).stdout);
+            assert_eq!(output, "cleanup outer\ncancelled\n", "{call} under the shim: {preload}");
+        }
+    }
+}

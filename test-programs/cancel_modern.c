@@ -1,0 +1,53 @@
+/* cancel_modern CALL: cancels a thread that blocks in libc's function of this name, a cancellation point. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *call;
+
+static void cleanup(void *what) { printf("cleanup %s\n", (const char *)what); }
+
+static long block(void)
+{
+    int pair[2], server = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    char byte;
+    struct iovec part = {&byte, 1};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &part, .msg_iovlen = 1}};
+    bind(server, (struct sockaddr *)&name, sizeof(sa_family_t));
+    listen(server, 1);
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    if (!strcmp(call, "accept4")) return accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    if (!strcmp(call, "recvmmsg")) return recvmmsg(pair[0], &message, 1, 0, NULL);
+    if (!strcmp(call, "preadv2")) return preadv2(pair[0], &part, 1, -1, 0);
+    exit(2);
+}
+
+static void *thread(void *unused)
+{
+    pthread_cleanup_push(cleanup, "outer");
+    printf("returned %ld\n", block());
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t id;
+    void *end;
+    call = argv[1];
+    alarm(10);
+    pthread_create(&id, NULL, thread, NULL);
+    usleep(30000);
+    pthread_cancel(id);
+    pthread_join(id, &end);
+    puts(end == PTHREAD_CANCELED ? "cancelled" : "ended");
+    return 0;
+}
