@@ -30,7 +30,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
             return Err(Errno(libc::EINVAL));
         }
         check_open(folder)?;
-        let times = in_microseconds(times, &sys::stat_itself(folder)?)?;
+        let times = in_microseconds(times, &sys::fstat(folder)?)?;
         return sys::set_times_user(folder, path, times.as_ref());
     }
     if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
@@ -45,7 +45,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
     }
     if flags & libc::AT_SYMLINK_NOFOLLOW != 0 {
         let object = object(folder, path, flags)?;
-        let stat = sys::stat_itself(object.0)?;
+        let stat = sys::fstat(object.0)?;
         let times = in_microseconds(times, &stat)?;
         if is_link(stat.st_mode) {
             return Err(Errno(libc::ENOSYS));
