@@ -8,6 +8,7 @@ mod common;
 
 use ask::{answers, ask_denied, ask_repaired, failure, in_namespace, is_root, outcome};
 use columns::assert_third_equals_first;
+use common::{bare, denied, shim, succeed, text};
 
 const CALLS: &[&str] = &["statx", "faccessat2", "fchmodat2", "renameat2", "utimensat", "memfd_create"];
 
@@ -68,6 +69,31 @@ fn openat2_by_symbol() {
 
 const OPENAT2_DIFFERENCES: &[(&str, &str)] =
     &[("openat2 resolve 20:", "RESOLVE_CACHED always answers EAGAIN, which callers expect at any time")];
+
+/// What coreutils and tar do with these calls, as natively: contents, modes, and times in whole seconds.
+#[test]
+fn programs_do_as_natively() {
+    let script = r"
+        exec 2>&1; cd $(mktemp -d); echo a > a; ln -s a l; mkdir dd; echo q > dd/q
+        touch -d '2001-02-03 04:05:06' a dd/q && touch -h -d '2002-02-03 04:05:06' l && cp -a dd ee && cp -a l l2
+        show() { TZ=UTC stat -c '%n %s %f %h %Y' $@; }
+        show a l l2 dd/q ee/q; TZ=UTC ls -l --time-style=full-iso dd ee
+        mv -n a b; mv -n b ee/q; cat b ee/q; mv b c; test -r c; echo $?; test -x c; echo $?
+        chmod 4711 c; install -m 640 c i; show c i | cut -d' ' -f1-4
+        tar cf t.tar dd l c; mkdir x; tar xpf t.tar -C x; show x/dd/q x/l; show x/c | cut -d' ' -f1-4
+        find . -newermt 2001-01-01 ! -newermt 2003-01-01 | sort; test -r nothing; echo $?
+        where=$PWD; cd /; rm -rf $where";
+    let native = text(&succeed(bare("bash").args(["-c", script])).stdout);
+    assert!(native.contains("x/l"), "{native}");
+    for refusal in ["ENOSYS", "EPERM"] {
+        let mut command = denied(refusal, &CALLS.join(","));
+        command.args(["bash", "-c", script]).env("LD_PRELOAD", shim());
+        assert_eq!(text(&succeed(&mut command).stdout), native, "{refusal}");
+        let mut refused = denied(refusal, &CALLS.join(","));
+        let refused = refused.args(["bash", "-c", script]).output().unwrap();
+        assert_ne!(text(&refused.stdout), native, "{refusal} changes nothing, so nothing is proven");
+    }
+}
 
 /// Without /proc, what needs it says so by ENOSYS, and the rest is carried out.
 #[test]
