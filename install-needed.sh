@@ -41,6 +41,8 @@ test)
     need setcap libcap2-bin
     need $libs/libjemalloc.so.2 libjemalloc2
     need javac default-jdk-headless
+    need go golang-go
+    need sudo sudo
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86

@@ -23,6 +23,8 @@ fn main() {
         // Loaders before glibc 2.5 read DT_HASH only, musl and newer glibc builds like DT_GNU_HASH.
         "-Wl,--hash-style=both",
         "-Wl,-z,noexecstack",
+        // Before other constructors make calls; glibc honours it for one library.
+        "-Wl,-z,initfirst",
         // The compiler merges like functions into calls of an exported one: those stay inside.
         "-Wl,-Bsymbolic-functions",
         // Two segments instead of five: each mapping costs every exec.

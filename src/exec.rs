@@ -5,6 +5,7 @@
 //! `nohup`-like wrappers would notice.
 #![allow(unsafe_code)]
 
+use seccompiler::BpfProgram;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -42,11 +43,34 @@ pub enum Program<'a> {
     File(&'a File),
 }
 
+/// Why we did not become a program.
+pub enum Refused {
+    /// One of our own filters could not be installed.
+    Filter(io::Error),
+    /// The kernel does not execute it.
+    Exec(io::Error),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        Refused::Exec(error)
+    }
+}
+
 /// Becomes the program; comes back only with the reason why not. The environment is ours, with `settings`
 /// in place of variables of the same names.
 pub fn exec(program: Program<'_>, arguments: &[OsString], settings: &[(&str, OsString)]) -> io::Error {
-    match try_exec(program, arguments, settings) {
-        Ok(error) | Err(error) => error,
+    match try_exec(program, arguments, settings, &[]) {
+        Ok(error) | Err(Refused::Filter(error) | Refused::Exec(error)) => error,
+    }
+}
+
+/// The same, under seccomp filters, which are installed in their order and last of all, since any of them may
+/// refuse what we need: between the first one and the exec stand only the prctl of the others.
+pub fn exec_filtered(path: &Path, arguments: &[OsString], filters: &[BpfProgram]) -> Refused {
+    match try_exec(Program::Path(path), arguments, &[], filters) {
+        Ok(error) => Refused::Exec(error),
+        Err(refused) => refused,
     }
 }
 
@@ -54,7 +78,8 @@ fn try_exec(
     program: Program<'_>,
     arguments: &[OsString],
     settings: &[(&str, OsString)],
-) -> io::Result<io::Error> {
+    filters: &[BpfProgram],
+) -> Result<io::Error, Refused> {
     let variable = |name: &OsStr, value: &OsStr| [name.as_bytes(), b"=", value.as_bytes()].concat();
     let kept = std::env::vars_os()
         .filter(|(name, _)| settings.iter().all(|(ours, _)| name != ours))
@@ -68,6 +93,9 @@ fn try_exec(
     };
     let (argv, envp) = (pointers(&arguments), pointers(&environment));
     set_sigpipe(if SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) { libc::SIG_IGN } else { libc::SIG_DFL });
+    for filter in filters {
+        install(filter).map_err(Refused::Filter)?;
+    }
     // SAFETY: the path ends in a NUL, both lists in a null pointer, and what they point to is alive.
     unsafe {
         match program {
@@ -84,6 +112,30 @@ fn try_exec(
     let error = io::Error::last_os_error();
     set_sigpipe(libc::SIG_IGN);
     Ok(error)
+}
+
+/// Installs a seccomp filter (seccomp(2)). no_new_privs is set only where the kernel asks for it, which it does
+/// unless we hold CAP_SYS_ADMIN. By prctl, which is older than seccomp().
+fn install(filter: &BpfProgram) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: filter.len().try_into().map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?,
+        filter: filter.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the kernel only reads the program, whose instructions have its own layout.
+    let set =
+        || unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0 };
+    if set() {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    if error.raw_os_error() == Some(libc::EACCES) {
+        // SAFETY: takes numbers alone.
+        let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 };
+        if promised && set() {
+            return Ok(());
+        }
+    }
+    Err(error)
 }
 
 /// An empty file in memory that a program may be executed from (memfd_create(2)).

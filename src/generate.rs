@@ -19,9 +19,12 @@ fn man(dir: &Path) -> Result<(), Failure> {
     make(dir)?;
     let mut command = Options::command();
     command.build();
-    for (name, sections) in
-        [("evercall", manual::EVERCALL), ("evercall-run", manual::RUN), ("evercall-rules", manual::RULES)]
-    {
+    for (name, sections) in [
+        ("evercall", manual::EVERCALL),
+        ("evercall-run", manual::RUN),
+        ("evercall-simulate", manual::SIMULATE),
+        ("evercall-rules", manual::RULES),
+    ] {
         let command = match name.strip_prefix("evercall-") {
             Some(sub) => command.find_subcommand(sub).cloned(),
             None => Some(command.clone()),

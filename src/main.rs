@@ -1,18 +1,22 @@
-//! `evercall`: runs programs under libevercall.so, and prints the table of system calls and rules.
+//! `evercall`: runs programs under libevercall.so or as on another host, and prints the table of system calls
+//! and rules.
 // Allowed in `exec` alone.
 #![deny(unsafe_code)]
 
 mod exec;
 mod failure;
 mod generate;
+mod launch;
 mod library;
 mod log_to;
 mod manual;
+mod nearest;
 mod options;
 mod output;
 mod program;
 mod rules;
 mod run;
+mod simulate;
 mod static_program;
 
 use clap::Parser as _;
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     start_log(options.verbose);
     let done = match options.action {
         Action::Run(options) => run::run(options),
+        Action::Simulate(options) => simulate::simulate(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Generate(options) => generate::generate(&options),
     };

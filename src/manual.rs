@@ -26,6 +26,16 @@ const VARIABLES: Section = (
             "where calls of the vsyscall page are answered: on (everywhere), auto (the default: in static programs, \
              and where the libc is one that makes them), off",
         ),
+        (
+            "EVERCALL_FILTER",
+            "whether a seccomp filter of evercall's answers ENOSYS where the host's refuses a call with EPERM: auto \
+             (the default: where no_new_privs is set, CAP_SYS_ADMIN is held, or the image holds no privileged \
+             program), on (sets no_new_privs), off",
+        ),
+        (
+            "EVERCALL_PRIVILEGED_PROGRAMS",
+            "whether the image holds setuid, setgid or file-capability programs: some (the default), none",
+        ),
         ("EVERCALL_KEEP", "off: do not put the preload back when a program clears its environment"),
     ],
 );
@@ -80,15 +90,37 @@ pub const RUN: &[Section] = &[
             ),
             (
                 "what is answered",
-                "calls of the vsyscall page, and the limit of open files at the start. Other calls of a static \
-                 program are not translated. Dynamic programs that it executes take the preload; static ones are \
-                 not covered, since there is no exec symbol to catch in a static program",
+                "calls of the vsyscall page, and the limit of open files at the start; other calls, and the static \
+                 programs that it executes, only under --trap. Dynamic programs that it executes take the preload",
             ),
             (
                 "what differs",
                 "/proc/self/exe is the copy in memory (/memfd:NAME), a little longer than the file; AT_EXECFN and \
                  the name in /proc/self/comm come from argv[0]. A program with setuid, setgid or file capabilities \
                  is refused where it would gain rights by them: a copy has none",
+            ),
+        ],
+    ),
+    (
+        "TRAPPING",
+        &[
+            (
+                "what is done",
+                "--trap installs a seccomp filter that raises SIGSYS for the calls which have a rule and which \
+                 this host does not answer, wherever they are made; the handler carries them out, at about two \
+                 microseconds each. It sets no_new_privs: setuid programs gain nothing",
+            ),
+            (
+                "children",
+                "the filter lives through exec and the handler does not, so every exec is trapped as well and \
+                 gives the program the handler: a dynamic one by the preload, a static one from a copy in memory. \
+                 What cannot have it is not executed, and a line on stderr says so. Programs of another \
+                 architecture run as they are",
+            ),
+            (
+                "what differs",
+                "numbers that a dynamic loader calls before the library is ready are not trapped. A handler for \
+                 SIGSYS that a program sets past its libc is taken as set, and does not run",
             ),
         ],
     ),
@@ -110,6 +142,94 @@ pub const RUN: &[Section] = &[
              there, then in /usr/lib/evercall",
         )],
     ),
+];
+
+/// Of `evercall simulate`.
+pub const SIMULATE: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            (
+                "1",
+                "an error of evercall itself: a wrong option, a profile that cannot be read, a filter refused",
+            ),
+            ("126", "PROGRAM was found but cannot be run, or the other host would run no program at all"),
+            ("127", "PROGRAM was not found"),
+            ("else", "the exit status of PROGRAM"),
+        ],
+    ),
+    (
+        "HOSTS",
+        &[
+            (
+                "--kernel VERSION",
+                "a call younger than VERSION by the table (evercall rules --calls), or removed before it, answers \
+                 ENOSYS, as do all numbers above the newest one of that kernel. What a kernel is built without, and \
+                 flags and ioctls that came later, are not told apart. uname(2) still tells this host's version",
+            ),
+            (
+                "--deny CALL[:ANSWER],...",
+                "ANSWER is an errno by name or number, KILL (SIGSYS, nobody can catch it) or TRAP (a SIGSYS that \
+                 can be caught); ENOSYS without one. May be given more than once",
+            ),
+            (
+                "--seccomp PROFILE.json",
+                "the format of Docker, podman and containerd. includes and excludes are resolved as for a container \
+                 with Docker's default capabilities and those of --cap, on the kernel of --kernel or else this one. \
+                 Of entries that name a call without args the first counts, and none with args; where several with \
+                 args match, the strictest counts. The profile is taken as it \
+                 stands: newer versions of runc answer ENOSYS, not its default, above its highest number",
+            ),
+            (
+                "--profile HOST.json",
+                "what a host was seen to answer, as JSON: {\"version\": 1, \"syscalls\": {NAME: ANSWER}}, ANSWER being \
+                 answers, killed, trapped, or the name of an errno",
+            ),
+            (
+                "several",
+                "each is a filter of its own, and the kernel takes the strictest answer: KILL, then TRAP, then an \
+                 errno. Of two errnos the one of --deny counts, then --profile, --seccomp, --kernel",
+            ),
+        ],
+    ),
+    (
+        "WHAT THE PROGRAM SEES",
+        &[
+            (
+                "no_new_privs",
+                "without CAP_SYS_ADMIN the kernel takes filters only with no_new_privs, which is set then: sudo, su, \
+                 ping and all that is setuid or has file capabilities gains no rights in PROGRAM and its children. \
+                 With CAP_SYS_ADMIN (root, outside of containers) it is left as it was",
+            ),
+            ("children", "have the filters, too; nothing takes them off again"),
+            (
+                "other architectures",
+                "calls of i386 programs are let through by --kernel, --deny and --profile, and get the default \
+                 action of --seccomp. Calls of x32 are numbers that no rule knows",
+            ),
+            ("execve", "a host that refuses it to all runs no program, and that is an error"),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("evercall simulate --kernel 3.10 -- python3 -m test test_os", "on CentOS 7"),
+            (
+                "evercall simulate --deny clone3:EPERM,faccessat2:EPERM -- apt-get update",
+                "under an old profile",
+            ),
+            (
+                "evercall simulate --seccomp docker.json --kernel 4.19 -- evercall run -- ./app",
+                "the same, and evercall at work there",
+            ),
+        ],
+    ),
+    VARIABLES,
+    (
+        "ENVIRONMENT",
+        &[("PATH", "where PROGRAM is looked up; the variables above are for evercall within PROGRAM")],
+    ),
+    FILES,
 ];
 
 /// Of `evercall rules`.
@@ -183,7 +303,9 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
         }
     }
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([roman("evercall(1), evercall-run(1), evercall-rules(1), ld.so(8), syscalls(2)")]);
+    roff.text([roman(
+        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-rules(1), ld.so(8), syscalls(2)",
+    )]);
     out.extend(roff.to_roff().bytes());
     Ok(())
 }

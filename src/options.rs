@@ -2,6 +2,8 @@
 
 use crate::log_to::LogTo;
 use crate::manual;
+use crate::simulate::calls::{Denied, Version};
+use crate::simulate::containers::capability;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -38,6 +40,14 @@ pub enum Action {
     #[command(after_long_help = manual::help(manual::RUN))]
     #[command(override_usage = "evercall run [OPTIONS] [--] PROGRAM [ARGUMENT]...")]
     Run(RunOptions),
+    /// Run a program as on another host
+    ///
+    /// Becomes PROGRAM under seccomp filters that refuse what another host would refuse: an older kernel, a
+    /// container runtime's seccomp profile, a list of calls. All options combine, and the strictest answer
+    /// wins. To see evercall at work there: evercall simulate OPTIONS -- evercall run PROGRAM.
+    #[command(after_long_help = manual::help(manual::SIMULATE))]
+    #[command(override_usage = "evercall simulate [OPTIONS] [--] PROGRAM [ARGUMENT]...")]
+    Simulate(SimulateOptions),
     /// Print the rules and the system calls that evercall knows
     ///
     /// Without NAME, prints every rule: the system calls it answers, how true it is to the kernel, when
@@ -73,6 +83,14 @@ pub struct RunOptions {
     /// Answer calls of the vsyscall page: everywhere (on), where the libc can make them (auto), or not (off)
     #[arg(long, value_name = "WHEN")]
     pub vsyscall: Option<Vsyscall>,
+    /// Repair a seccomp filter that answers EPERM: always, under no_new_privs (on), where it takes no rights from
+    /// anybody (auto), or never (off)
+    #[arg(long, value_name = "WHEN")]
+    pub filter: Option<Filter>,
+    /// Trap calls that a rule answers wherever they are made, inside libc and in static programs too, which runs
+    /// PROGRAM and its children under no_new_privs
+    #[arg(long)]
+    pub trap: bool,
     /// Do not put the preload back when a program clears its environment
     #[arg(long)]
     pub no_keep: bool,
@@ -118,6 +136,17 @@ pub enum Vsyscall {
     Off,
 }
 
+/// `EVERCALL_FILTER`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Filter {
+    /// Always, under no_new_privs: setuid programs gain nothing then
+    On,
+    /// Under no_new_privs or CAP_SYS_ADMIN, or where the image holds no setuid program
+    Auto,
+    /// Never
+    Off,
+}
+
 /// `EVERCALL_NOFILE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nofile {
@@ -158,6 +187,31 @@ pub fn word(value: impl ValueEnum) -> String {
 
 fn rule_names() -> PossibleValuesParser {
     PossibleValuesParser::new(RULES.iter().map(|rule| rule.name).chain(["all"]))
+}
+
+/// Options of `evercall simulate`.
+#[derive(Args)]
+pub struct SimulateOptions {
+    /// Answer ENOSYS to every call that Linux VERSION did not have yet, or had no longer
+    #[arg(long, value_name = "VERSION", value_parser = Version::parse)]
+    pub kernel: Option<Version>,
+    /// Refuse these calls: names or numbers, each with :ERRNO, :KILL or :TRAP, else ENOSYS
+    #[arg(long, value_name = "CALL[:ANSWER]", value_delimiter = ',', value_parser = Denied::parse)]
+    pub deny: Vec<Denied>,
+    /// Refuse what a seccomp profile of Docker, podman or containerd refuses
+    #[arg(long, value_name = "PROFILE.json", value_hint = ValueHint::FilePath)]
+    pub seccomp: Option<PathBuf>,
+    /// Hold this capability, too, where the seccomp profile asks for capabilities
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', requires = "seccomp")]
+    #[arg(value_parser = capability)]
+    pub cap: Vec<String>,
+    /// Refuse what the host of this profile refuses
+    #[arg(long, value_name = "HOST.json", value_hint = ValueHint::FilePath)]
+    pub profile: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
 }
 
 /// Options of `evercall rules`.

@@ -3,19 +3,15 @@
 
 use crate::exec::{self, Program};
 use crate::failure::Failure;
+use crate::launch;
 use crate::library::Library;
 use crate::options::{RunOptions, word};
 use crate::program::{self, Elf, Kind, Loading, Script, Unknown};
 use crate::static_program;
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-/// Where programs are looked up without PATH, as glibc's execvp does.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Interpreters of interpreters that the kernel follows (fs/exec.c).
 const SCRIPT_LEVELS: usize = 5;
@@ -34,31 +30,14 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
     if env::var("EVERCALL").is_ok_and(|value| matches!(value.as_str(), "off" | "0" | "no" | "false")) {
         log::warn!("EVERCALL switches evercall off in the environment; unset it to have evercall act");
     }
-    let program = options.command.first().cloned().unwrap_or_default();
-    let mut last = None;
-    for candidate in candidates(&program) {
-        if candidate.metadata().is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0) {
-            if let Some(run) = judge(&candidate, &options.command, &library)? {
+    Err(launch::launch(&options.command, |candidate| {
+        if launch::is_executable_file(candidate) {
+            if let Some(run) = judge(candidate, &options.command, &library)? {
                 return Err(run.become_it(&library, &settings));
             }
         }
-        let error = exec::exec(Program::Path(&candidate), &options.command, &settings);
-        // As execvp: a file that is not there never hides the reason why another could not be run.
-        let goes_on = matches!(
-            error.kind(),
-            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
-        );
-        if last.is_none() || candidate.symlink_metadata().is_ok() {
-            last = Some((candidate, error));
-        }
-        if !goes_on {
-            break;
-        }
-    }
-    Err(match last {
-        Some((candidate, error)) => refused(&program, &candidate, &error),
-        None => Failure::not_found("the name of the program is empty"),
-    })
+        Ok(exec::exec(Program::Path(candidate), &options.command, &settings))
+    }))
 }
 
 /// The variables that the program gets.
@@ -71,21 +50,10 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     set("EVERCALL_FORCE", (!options.force.is_empty()).then(|| options.force.join(",").into()));
     set("EVERCALL_NOFILE", options.nofile.map(|nofile| nofile.setting().into()));
     set("EVERCALL_VSYSCALL", options.vsyscall.map(|vsyscall| word(vsyscall).into()));
+    set("EVERCALL_FILTER", options.filter.map(|filter| word(filter).into()));
+    set("EVERCALL_TRAP", options.trap.then(|| "1".into()));
     set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));
     settings
-}
-
-/// The files that a program's name may mean, in the order of PATH (execvp(3)): an empty entry is the
-/// current folder, as a path without folder is.
-fn candidates(program: &OsStr) -> Vec<PathBuf> {
-    if program.is_empty() {
-        return Vec::new();
-    }
-    if program.as_bytes().contains(&b'/') {
-        return vec![program.into()];
-    }
-    let path = env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    env::split_paths(&path).map(|folder| folder.join(program)).collect()
 }
 
 /// A static program that is to be run.
@@ -224,39 +192,4 @@ fn rights_gained(file: &Path) -> Option<&'static str> {
 /// Whether file capabilities give nothing new.
 fn is_root() -> bool {
     Path::new("/proc/self").metadata().is_ok_and(|us| us.uid() == 0)
-}
-
-/// Why the kernel refused, with the exit codes of env(1).
-fn refused(program: &OsStr, file: &Path, error: &io::Error) -> Failure {
-    let exists = file.symlink_metadata().is_ok();
-    let name = file.display();
-    if error.kind() == ErrorKind::NotFound {
-        return Failure::not_found(match program::kind(file) {
-            Ok(Kind::Script(Script { interpreter, .. })) => format!(
-                "{name} is a script for {}, and that (or what it needs) is not there; install it, or mend the first \
-                 line of the script",
-                interpreter.display()
-            ),
-            Ok(Kind::Elf(Elf { loading: Loading::Dynamic(missing), .. })) => format!(
-                "{name} needs the dynamic loader {}, which is not there; install the libc it belongs to",
-                missing.display()
-            ),
-            _ if exists => format!("{name} is a link to a file that is not there"),
-            _ if program.as_bytes().contains(&b'/') => format!("{name}: there is no such file"),
-            _ => format!("{}: there is no such program in PATH", Path::new(program).display()),
-        });
-    }
-    let why = match error.kind() {
-        ErrorKind::PermissionDenied if file.is_dir() => "it is a folder".to_string(),
-        ErrorKind::PermissionDenied => {
-            "permission denied. Is it executable (chmod +x), and every folder on the way to it open?".to_string()
-        }
-        _ if error.raw_os_error() == Some(libc::ENOEXEC) => {
-            "the kernel knows no such kind of program. If it is a script without a first line #!, run it by its \
-             shell: evercall run sh FILE"
-                .to_string()
-        }
-        _ => error.to_string(),
-    };
-    Failure::cannot_run(format!("{name} cannot be run: {why}"))
 }

@@ -68,8 +68,11 @@ static void *thread(void *unused)
     pthread_setcanceltype(asynchronous ? PTHREAD_CANCEL_ASYNCHRONOUS : PTHREAD_CANCEL_DEFERRED, &old);
     pthread_cleanup_push(cleanup, "outer");
     pthread_cleanup_push(cleanup, "inner");
-    long result = strncmp(call, "posix_spawn", 11) ? block() : spawn();
-    printf("returned %ld\n", result);
+    /* A blocking call ends by the data or by the signal, whichever comes first. */
+    if (strncmp(call, "posix_spawn", 11))
+        block(), puts("woken");
+    else
+        printf("returned %ld\n", spawn());
     pthread_testcancel();
     pthread_cleanup_pop(0);
     pthread_cleanup_pop(0);

@@ -216,12 +216,19 @@ fn wrong_option_values_are_told_with_the_option_and_what_would_do() {
 
 #[test]
 fn usage_errors_exit_1_and_help_and_version_exit_0() {
-    for arguments in [&["--nonsense"][..], &["nonsense"], &[], &["run"], &["rules", "a", "b"]] {
+    for arguments in [&["--nonsense"][..], &["nonsense"], &[], &["run"], &["simulate"], &["rules", "a", "b"]]
+    {
         assert_error(&mut evercall(arguments), 1, &["Usage"]);
     }
-    for arguments in
-        [&["--help"][..], &["-h"], &["--version"], &["run", "--help"], &["rules", "-h"], &["rules"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["--version"],
+        &["run", "--help"],
+        &["simulate", "--help"],
+        &["rules", "-h"],
+        &["rules"],
+    ] {
         let (status, stdout, stderr) = output(&mut evercall(arguments));
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{arguments:?}");
         assert!(!stdout.is_empty());
@@ -252,7 +259,7 @@ fn a_file_that_cannot_be_run_is_126() {
     assert_error(&mut scratch.run(&[&"./plain"]), 126, &["./plain", "chmod +x"]);
     assert_error(&mut scratch.run(&[&"/"]), 126, &["/", "folder"]);
     scratch.file("text", "echo no first line\n", 0o755);
-    assert_error(&mut scratch.run(&[&"./text"]), 126, &["./text", "evercall run sh FILE"]);
+    assert_error(&mut scratch.run(&[&"./text"]), 126, &["./text", "its shell: sh FILE"]);
     assert_error(&mut scratch.run(&[&"./plain/x"]), 126, &["./plain/x"]);
 }
 
@@ -514,9 +521,12 @@ fn man_pages_and_completions_come_from_the_options() {
         assert_eq!((status, stderr.as_str()), (Some(0), ""));
     };
     generate("man", &man);
-    for (page, option) in
-        [("evercall.1", "version"), ("evercall-run.1", "nofile"), ("evercall-rules.1", "calls")]
-    {
+    for (page, option) in [
+        ("evercall.1", "version"),
+        ("evercall-run.1", "nofile"),
+        ("evercall-simulate.1", "seccomp"),
+        ("evercall-rules.1", "calls"),
+    ] {
         let text = fs::read_to_string(man.join(page)).unwrap();
         assert!(text.contains(&format!("\\-\\-{option}")), "{page}");
         for section in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH FILES", "/etc/evercall.conf"] {

@@ -6,73 +6,51 @@
 mod common;
 #[path = "common/debian.rs"]
 mod debian;
+#[path = "common/podman.rs"]
+mod podman;
 
-use common::{shim, succeed, text};
+use common::{succeed, text};
+use podman::Container;
 use std::fs::read_to_string;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Output;
 use std::sync::OnceLock;
-use tempfile::TempDir;
 
 /// What `legacy` is asked that podman's profile refuses.
 const REFUSED: [&str; 4] = ["release", "somaxconn", "ustat", "sysfs"];
 
 /// A bullseye root, and `legacy` built against bullseye's libc.
-struct Image {
-    root: PathBuf,
-    folder: TempDir,
-}
+struct Image(Container);
 
 impl Image {
     /// An error says what this machine lacks.
     fn new() -> Result<Image, String> {
         // One at a time: the tests of this file share what the script leaves.
         static ROOTS: OnceLock<Result<(PathBuf, PathBuf), String>> = OnceLock::new();
-        // SAFETY: geteuid only gives a number.
-        if unsafe { libc::geteuid() } != 0 {
-            return Err("needs root".to_owned());
-        }
+        podman::needs_root()?;
         let roots =
             || debian::root("base", "bullseye").and_then(|b| Ok((b, debian::root("libc", "bullseye")?)));
         let (root, libc) = ROOTS.get_or_init(roots).clone()?;
-        let folder = TempDir::new().expect("a temporary folder");
+        let container = Container::new(root)?;
         let source = common::root().join("test-programs/legacy.c");
-        succeed(debian::compiler(&libc).arg("-o").arg(folder.path().join("legacy")).arg(source));
-        let image = Image { root, folder };
-        let first = image.run(&[], &["/bin/true"]);
-        if first.status.success() {
-            return Ok(image);
-        }
-        Err(format!("podman cannot run here: {}", text(&first.stderr).trim_end().replace('\n', "; ")))
+        succeed(debian::compiler(&libc).arg("-o").arg(container.here("legacy")).arg(source));
+        Ok(Image(container))
     }
 
-    /// `podman run`, in the form that works as root in a bare virtual machine: storage, logs and events of
-    /// its own and not the machine's; no network; limits below the machine's, since podman's own defaults
-    /// are above what a virtual machine may have; the root under an overlay, so that it stays as it is.
-    fn podman(&self) -> Command {
-        let here = |name: &str| self.folder.path().join(name).display().to_string();
-        let mut podman = common::bare("podman");
-        podman
-            .args(["--root", &here("storage"), "--runroot", &here("run"), "--storage-driver=vfs"])
-            .args(["--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=none"])
-            .args(["run", "--rm", "--log-driver=none", "--network=none"])
-            .args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"])
-            .arg(format!("--volume={}:/opt/legacy:ro", here("legacy")));
-        podman
+    /// The option that mounts `legacy` in.
+    fn legacy(&self) -> String {
+        format!("--volume={}:/opt/legacy:ro", self.0.here("legacy"))
     }
 
     /// Runs a command in the container, with more options of podman's.
     fn run(&self, options: &[&str], command: &[&str]) -> Output {
-        let mut podman = self.podman();
-        podman.args(options).arg("--rootfs").arg(format!("{}:O", self.root.display())).args(command);
-        podman.output().unwrap_or_else(|e| panic!("podman: {e}"))
+        self.0.run(&[&[self.legacy().as_str()], options].concat(), command)
     }
 
-    /// The same with the shim mounted in, read-only, and preloaded.
+    /// The same with the shim mounted in, preloaded and logging.
     fn run_under_shim(&self, options: &[&str], command: &[&str]) -> Output {
-        let volume = format!("--volume={}:/opt/libevercall.so:ro", shim().display());
-        let preload = "--env=LD_PRELOAD=/opt/libevercall.so";
-        self.run(&[&[&volume, preload, "--env=EVERCALL_LOG=all"], options].concat(), command)
+        self.0
+            .run_under_shim(&[&[self.legacy().as_str(), "--env=EVERCALL_LOG=all"], options].concat(), command)
     }
 
     /// The right answers to what the profile refuses: from the container's /proc, and from the host's kernel.
@@ -167,7 +145,7 @@ fn the_shim_stays_through_an_emptied_environment() {
 fn the_root_is_left_as_it_was() {
     let image = image!();
     image.run_under_shim(&[], &["touch", "/touched"]);
-    let found = |name: &str| Path::new(&image.root).join(name).exists();
+    let found = |name: &str| image.0.root.join(name).exists();
     assert!(found("etc/debian_version"));
-    assert!(!found("touched") && !found("opt/libevercall.so"), "{} was changed", image.root.display());
+    assert!(!found("touched") && !found("opt/libevercall.so"), "{} was changed", image.0.root.display());
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes a Debian root of another release for the tests, once, and prints its folder.
-# usage: debian-root.sh libc|base SUITE
+# usage: debian-root.sh libc|base|modern SUITE
 #   libc  only the unpacked C library and its headers (a few MB, no root rights needed)
 #   base  a whole minimal system by debootstrap (root; a minute or two the first time)
+#   modern  the same with what new libcs break in under old seccomp profiles: python3, git, node (500 MB)
 # Roots are kept in $EVERCALL_ROOTS, else /var/cache/evercall. A root is made under another name and
 # renamed when it is whole, so two runs at once, or one cut short, leave no half root. The mirror is this
 # machine's own, as its apt knows it; its configuration is only read.
@@ -51,11 +52,19 @@ base() {
     debootstrap --variant=minbase --keyring="$keyring" "$suite" "$making/root" "$mirror"
 }
 
+modern() {
+    debootstrap --variant=minbase --include=python3-minimal,git,systemd-standalone-tmpfiles,nodejs \
+        --keyring="$keyring" "$suite" "$making/root" "$mirror"
+    # Fetched packages are of no more use.
+    rm -f "$making"/root/var/cache/apt/archives/*.deb
+}
+
 case $kind in
 libc) libc >&2 ;;
 base) base >&2 ;;
+modern) modern >&2 ;;
 *)
-    echo "debian-root.sh: libc or base, not \"$kind\"" >&2
+    echo "debian-root.sh: libc, base or modern, not \"$kind\"" >&2
     exit 1
     ;;
 esac

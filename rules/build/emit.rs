@@ -157,13 +157,14 @@ pub fn packed(table: &Table) -> String {
         let _ = writeln!(
             rows,
             "PackedRule {{ name: {}, slot: {slot}, trigger: {}, probe: {probe}, first_argument: {first_argument}, arguments: {}, \
-             wide: {}, repair: {}, sane: {} }},",
+             wide: {}, repair: {}, sane: {}, refuses: {} }},",
             text.add(name),
             trigger_of(rule),
             rule.arguments.len(),
             rule.returns.is_some(),
             rule.repair,
             rule.sane,
+            rule.fidelity.get_ref() == "refuse",
         );
         let _ = write!(ids, "RuleId::{}, ", variant(name));
     }

@@ -29,6 +29,7 @@ struct PackedRule {
     wide: bool,
     repair: bool,
     sane: bool,
+    refuses: bool,
 }
 
 struct PackedArgument {
@@ -50,7 +51,7 @@ impl RuleId {
     }
 
     /// All rules.
-    pub fn all() -> impl Iterator<Item = RuleId> {
+    pub fn all() -> impl Iterator<Item = RuleId> + Clone {
         IDS.iter().copied()
     }
 
@@ -101,6 +102,11 @@ impl RuleId {
     /// Whether kernels are known to answer this number with nonsense: the probe is asked first.
     pub fn is_doubted(self) -> bool {
         self.row().is_some_and(|row| row.sane)
+    }
+
+    /// Whether all it does is to answer as a kernel without the call.
+    pub fn refuses(self) -> bool {
+        self.row().is_some_and(|row| row.refuses)
     }
 
     /// Names and kinds of the arguments.

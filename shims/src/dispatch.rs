@@ -70,6 +70,10 @@ pub fn dispatch(
             Trigger::Absent if rule.is_doubted() && !probe::is_sane(rule) => state::act(rule),
             Trigger::Absent => {
                 let answer = native();
+                if state::acts(rule) {
+                    // A filter trapped the call, and the handler has carried it out.
+                    return answer;
+                }
                 match probe::verdict(rule, args, answer) {
                     probe::Verdict::Answers => {
                         // A libc's stub may say ENOSYS for a call that the kernel does answer.
@@ -89,6 +93,11 @@ pub fn dispatch(
             Trigger::Match | Trigger::Start => {}
         }
     }
+    carry_out(rule, args)
+}
+
+/// Carries a call out by the rule's handler, and logs it.
+pub fn carry_out(rule: RuleId, args: [usize; 6]) -> isize {
     if !logging::is_on() {
         return handlers::run(&mut Call::new(rule, args, None));
     }

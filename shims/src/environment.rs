@@ -2,6 +2,7 @@
 
 use crate::logging;
 use crate::memory;
+use crate::seccomp;
 use crate::settings::{self, is_ours};
 use crate::start;
 use crate::state;
@@ -77,7 +78,11 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     let replaced =
         found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
     // Before the copy is made: a thread's 16 KiB do not hold both.
-    if logging::is_on() {
+    let worth_telling = settings
+        .kept_strings()
+        .enumerate()
+        .any(|(i, s)| i < KEPT && found.names >> i & 1 == 0 && !s.starts_with(seccomp::MARK));
+    if logging::is_on() && (worth_telling || found.foreign_preload.is_some()) {
         let args = [name.0, 0, envp.0, 0, 0, 0];
         logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
     }

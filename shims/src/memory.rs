@@ -34,6 +34,12 @@ fn bytes_of<T: Plain>(value: &T) -> &[u8] {
     unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
+/// Machine words as the bytes they are made of.
+pub fn bytes_of_words(words: &mut [usize]) -> &mut [u8] {
+    // SAFETY: the same memory; usize is plain, and every byte of it may be anything.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
 /// Copies bytes from the program. EFAULT if any of them cannot be read.
 pub fn read(from: User, to: &mut [u8]) -> Result<()> {
     if to.is_empty() {
@@ -98,6 +104,17 @@ pub fn read_string(from: User, to: &mut [u8]) -> Result<Option<&[u8]>> {
         done += part;
     }
     Ok(None)
+}
+
+/// The length of a path in bytes, without its NUL. EFAULT, and ENAMETOOLONG from PATH_MAX on.
+pub fn path_length(path: User) -> Result<usize> {
+    let mut piece = [0u8; 256];
+    for at in (0..libc::PATH_MAX as usize).step_by(piece.len()) {
+        if let Some(end) = read_string(path.at(at), &mut piece)? {
+            return Ok(at + end.len());
+        }
+    }
+    Err(Errno(libc::ENAMETOOLONG))
 }
 
 /// Copies a path as the kernel's getname: EFAULT, ENOENT for an empty one, ENAMETOOLONG from PATH_MAX on.

@@ -2,6 +2,8 @@
 //! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
 
 use crate::logging::{Format, Mode};
+use crate::seccomp::Found;
+use crate::seccomp::trap::Trap;
 use crate::start::{secure, strings};
 use crate::state;
 use crate::sys::{self, Fd};
@@ -44,6 +46,17 @@ pub enum Vsyscall {
     Off,
 }
 
+/// Whether a seccomp filter of ours may repair what the host's refuses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Always, for the price of no_new_privs.
+    On,
+    /// Where it takes no rights from anybody.
+    Auto,
+    /// Never, and nothing is asked.
+    Off,
+}
+
 /// What the user asked for.
 pub struct Settings {
     /// Which translations are logged.
@@ -60,6 +73,14 @@ pub struct Settings {
     pub keep: bool,
     /// Whether jumps to the vsyscall page are answered.
     pub vsyscall: Vsyscall,
+    /// Whether a filter may be installed.
+    pub filter: Filter,
+    /// The image is known to hold no setuid, setgid or file-capability program.
+    pub no_privileged_programs: bool,
+    /// What the environment says was found of the host's filter.
+    pub found: Found,
+    /// Whether calls with a live rule are trapped, wherever they are made.
+    pub trap: Trap,
     /// `NAME=value` strings to put back, each with its NUL; LD_PRELOAD first, if it was there.
     pub kept: Text<KEPT>,
     /// The first setting that made no sense: `key=value`, cut.
@@ -80,6 +101,10 @@ static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
     nofile: NOFILE_LIMIT,
     keep: true,
     vsyscall: Vsyscall::Auto,
+    filter: Filter::Auto,
+    no_privileged_programs: false,
+    found: Found::Nothing,
+    trap: Trap::Off,
     kept: Text::new(),
     misunderstood: Text::new(),
 }));
@@ -131,7 +156,35 @@ pub fn read(environment: usize) -> bool {
             settings.keep_string(string);
         }
     }
+    // A program without the preload would die under a trapping filter.
+    settings.keep |= settings.trap != Trap::Off;
     on
+}
+
+/// Keeps a string of ours in the environment of what is executed from here on. For `start::begin` alone,
+/// before anybody else reads the settings.
+pub fn keep(string: &[u8]) {
+    // SAFETY: see Shared: still nobody else is here.
+    let settings = unsafe { &mut *SETTINGS.0.get() };
+    if !settings.kept.bytes().split(|&b| b == 0).any(|kept| kept == string) {
+        settings.keep_string(string);
+    }
+}
+
+/// Changes the last byte of a kept string, by its name with the equals sign. Likewise for `start::begin` alone.
+pub fn change_kept(name: &[u8], value: u8) {
+    // SAFETY: see Shared: still nobody else is here.
+    let settings = unsafe { &mut *SETTINGS.0.get() };
+    let strings = settings.kept.bytes().split(|&b| b == 0);
+    let mut end = 0;
+    for string in strings {
+        end += string.len();
+        if string.starts_with(name) {
+            settings.kept.replace(end.wrapping_sub(1), value);
+            return;
+        }
+        end += 1;
+    }
 }
 
 /// `NAME=value` at its first equals sign.
@@ -201,6 +254,27 @@ impl Settings {
                     _ => Vsyscall::Auto,
                 };
                 self.vsyscall != Vsyscall::Auto || value == b"auto"
+            }
+            b"filter" => {
+                self.filter = match value {
+                    _ if is_on(value) => Filter::On,
+                    _ if is_off(value) => Filter::Off,
+                    _ => Filter::Auto,
+                };
+                self.filter != Filter::Auto || value == b"auto"
+            }
+            // What `evercall layer` found in the image.
+            b"privileged_programs" => {
+                self.no_privileged_programs = value == b"none";
+                matches!(value, b"none" | b"some")
+            }
+            b"repaired" => {
+                self.found = Found::parse(value);
+                true
+            }
+            b"trap" => {
+                self.trap = Trap::parse(value);
+                self.trap != Trap::Off || is_off(value)
             }
             b"force" => force(value),
             // Where the command looks for this library.

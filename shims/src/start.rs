@@ -9,6 +9,7 @@ use crate::files;
 use crate::handlers;
 use crate::logging;
 use crate::next;
+use crate::seccomp;
 use crate::settings;
 use crate::state;
 use crate::sys;
@@ -76,11 +77,13 @@ fn keep(kind: u64, value: usize) {
 
 /// The program's environment, as libc knows it now: the address of its pointer array.
 pub fn environment() -> usize {
-    match arch::environ_variable() {
-        0 => FIRST_ENVIRONMENT.load(Relaxed),
+    let of_libc = match arch::environ_variable() {
+        0 => return FIRST_ENVIRONMENT.load(Relaxed),
         // SAFETY: libc's `char **__environ`, always mapped; only its value is read here.
         variable => unsafe { (variable as *const usize).read_volatile() },
-    }
+    };
+    // Before libc is ready (we start first of all) its variable is empty; later clearenv(3) leaves it so.
+    if of_libc == 0 && PHASE.load(Relaxed) != READY { FIRST_ENVIRONMENT.load(Relaxed) } else { of_libc }
 }
 
 /// The environment on the first stack, for programs without a libc.
@@ -162,7 +165,14 @@ fn begin(first: usize) {
     let environment = if first != 0 { first } else { environment() };
     if settings::read(environment) {
         logging::open();
+        if let Some(string) = seccomp::at_start() {
+            settings::keep(string);
+        }
+        seccomp::trap::at_start();
         PHASE.store(READY, Release);
+        for number in [libc::SYS_prctl, libc::SYS_seccomp] {
+            state::watch(number as usize);
+        }
         handlers::nofile::at_start();
         vsyscall::at_start();
     } else {

@@ -62,6 +62,19 @@ pub fn hand_all_on() {
     }
 }
 
+/// Every door goes straight on, but those that keep the program's signals while our handlers stand.
+pub fn hand_translations_on() {
+    let signals = RuleId::Signals.slot();
+    for (index, word) in SYMBOLS_HANDED_ON.iter().enumerate() {
+        let kept = if index == signals / 64 { !word.load(Relaxed) & 1 << (signals % 64) } else { 0 };
+        word.store(!kept, Relaxed);
+    }
+    for word in &HANDED_ON {
+        word.store(u64::MAX, Relaxed);
+    }
+    crate::signals::watch_calls();
+}
+
 /// Whether a rule acts without asking.
 pub fn acts(rule: RuleId) -> bool {
     is_set(&ACTS, rule.slot())

@@ -2,6 +2,7 @@
 //! goes to the kernel unread.
 
 use crate::arch::{syscall, with_stack};
+use crate::seccomp::MAGIC;
 use crate::signals::Action;
 use core::ffi::CStr;
 use libc::{SYS_close, SYS_exit, c_int};
@@ -256,11 +257,70 @@ pub fn fcntl(fd: c_int, command: c_int, argument: c_int) -> Result<usize> {
     ask!(libc::SYS_fcntl, fd, command, argument)
 }
 
-/// pipe2(2).
+/// pipe2(2), or pipe(2) and fcntl(2) where that is missing or refused.
 pub fn pipe(flags: c_int) -> Result<(Fd, Fd)> {
     let mut fds: [c_int; 2] = [-1; 2];
-    ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags)?;
+    match ask!(libc::SYS_pipe2, fds.as_mut_ptr(), flags) {
+        Ok(_) => Ok((Fd(fds[0]), Fd(fds[1]))),
+        Err(Errno(libc::ENOSYS | libc::EPERM)) => {
+            let (reader, writer) = plain_pipe()?;
+            set_flags(reader.0, flags)?;
+            set_flags(writer.0, flags)?;
+            Ok((reader, writer))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// pipe(2): no flags.
+pub fn plain_pipe() -> Result<(Fd, Fd)> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    ask!(libc::SYS_pipe, fds.as_mut_ptr())?;
     Ok((Fd(fds[0]), Fd(fds[1])))
+}
+
+/// O_CLOEXEC, and the flags of the open file, for a fresh descriptor: fcntl(2).
+pub fn set_flags(fd: c_int, flags: c_int) -> Result<()> {
+    if flags & libc::O_CLOEXEC != 0 {
+        fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC)?;
+    }
+    if flags & !libc::O_CLOEXEC != 0 {
+        fcntl(fd, libc::F_SETFL, flags & !libc::O_CLOEXEC)?;
+    }
+    Ok(())
+}
+
+/// The flags of an open file. EBADF also for O_PATH, of which fcntl(2) alone would tell.
+pub fn file_flags(fd: c_int) -> Result<c_int> {
+    let flags = fcntl(fd, libc::F_GETFL, 0)? as c_int;
+    if flags & libc::O_PATH == 0 { Ok(flags) } else { Err(Errno(libc::EBADF)) }
+}
+
+/// getdents64(2): bytes of the buffer that were filled.
+pub fn entries(folder: &Fd, buffer: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_getdents64, folder.0, buffer.as_mut_ptr(), buffer.len()).map(|n| n.min(buffer.len()))
+}
+
+/// ppoll(2) of one descriptor for POLLIN, with the program's signal mask. The time left, which the kernel
+/// counts down, is in seconds and nanoseconds; None waits for ever.
+pub fn wait_readable(fd: c_int, left: Option<&mut [i64; 2]>, mask: User, mask_size: usize) -> Result<usize> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let left = left.map_or(0, |left| left.as_mut_ptr() as usize);
+    ask!(libc::SYS_ppoll, &raw mut poll, 1, left, mask.0, mask_size)
+}
+
+/// The type of a socket: getsockopt(SO_TYPE). EBADF, ENOTSOCK.
+pub fn socket_type(fd: c_int) -> Result<c_int> {
+    let (mut kind, mut length): (c_int, u32) = (0, 4);
+    ask!(libc::SYS_getsockopt, fd, libc::SOL_SOCKET, libc::SO_TYPE, &raw mut kind, &raw mut length)?;
+    Ok(kind)
+}
+
+/// clock_gettime(CLOCK_MONOTONIC): seconds and nanoseconds.
+pub fn monotonic() -> (i64, i64) {
+    let mut time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time);
+    (time.tv_sec, time.tv_nsec)
 }
 
 /// exit_group(2).
@@ -318,9 +378,109 @@ pub fn prlimit(resource: u32, new: Option<libc::rlimit64>) -> Result<libc::rlimi
     Ok(old)
 }
 
+/// getrlimit(2): soft and hard limit.
+pub fn getrlimit(resource: u32) -> Result<[u64; 2]> {
+    let mut limit = [0u64; 2];
+    ask!(libc::SYS_getrlimit, resource, limit.as_mut_ptr())?;
+    Ok(limit)
+}
+
+/// setrlimit(2): soft and hard limit.
+pub fn setrlimit(resource: u32, limit: [u64; 2]) -> Result<usize> {
+    ask!(libc::SYS_setrlimit, resource, limit.as_ptr())
+}
+
+/// sched_setscheduler(2), or sched_setparam(2) where no policy is given, with a priority.
+pub fn set_scheduler(thread: c_int, policy: Option<c_int>, priority: c_int) -> Result<usize> {
+    match policy {
+        Some(policy) => ask!(libc::SYS_sched_setscheduler, thread, policy, &raw const priority),
+        None => ask!(libc::SYS_sched_setparam, thread, &raw const priority),
+    }
+}
+
+/// The priority of sched_getparam(2).
+pub fn scheduler_priority(thread: c_int) -> Result<c_int> {
+    let mut priority: c_int = 0;
+    ask!(libc::SYS_sched_getparam, thread, &raw mut priority)?;
+    Ok(priority)
+}
+
+/// A clone(2) that CLONE_PIDFD (5.2) would have to give a descriptor for, in a child that ends at once: whether
+/// it did. Kernels before ignore the flag.
+pub fn clone_gives_pidfd() -> bool {
+    let all = Blocked::add(u64::MAX);
+    let mut pidfd: c_int = -1;
+    // No stack, no exit signal: a plain fork.
+    let child = match ask!(libc::SYS_clone, libc::CLONE_PIDFD, 0, &raw mut pidfd, 0, 0) {
+        Ok(0) => loop {
+            call(SYS_exit, [0; 6]);
+        },
+        Ok(child) => child,
+        Err(_) => return false,
+    };
+    while ask!(libc::SYS_wait4, child, 0, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
+    drop(all);
+    if pidfd < 0 {
+        return false;
+    }
+    drop(Fd(pidfd));
+    true
+}
+
+/// Whether a path of the program, from a folder on, is a symbolic link: readlinkat(2).
+pub fn is_link(folder: c_int, path: User) -> bool {
+    let mut byte = [0u8; 1];
+    ask!(libc::SYS_readlinkat, folder, path.0, byte.as_mut_ptr(), 1).is_ok()
+}
+
+/// execve(2) by a path of ours: gives the errno, if it comes back.
+pub fn execve(path: &CStr, argv: User, envp: User) -> isize {
+    result(ask!(libc::SYS_execve, path.as_ptr(), argv.0, envp.0))
+}
+
+/// mmap(2) of a file's start, to be read.
+pub fn map_file(fd: c_int, length: usize) -> Result<usize> {
+    ask!(libc::SYS_mmap, 0, length, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
+}
+
 /// prctl(PR_GET_SECCOMP): whether a seccomp filter is installed.
 pub fn under_filter() -> bool {
     ask!(libc::SYS_prctl, libc::PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(2)
+}
+
+/// prctl(PR_GET_NO_NEW_PRIVS).
+pub fn no_new_privileges() -> bool {
+    ask!(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == Ok(1)
+}
+
+/// prctl(PR_SET_NO_NEW_PRIVS): no exec from here on raises rights.
+pub fn renounce_new_privileges() -> Result<usize> {
+    ask!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+/// Whether a capability is effective: capget(2).
+pub fn has_capability(capability: u32) -> bool {
+    // _LINUX_CAPABILITY_VERSION_3, and pid 0: ourselves.
+    let header = [0x2008_0522u32, 0];
+    // Effective, permitted, inheritable: of the first 32 capabilities, and of the rest.
+    let mut sets = [0u32; 6];
+    let asked = ask!(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr());
+    asked.is_ok() && capability < 32 && sets[0] >> capability & 1 == 1
+}
+
+/// prctl(PR_SET_SECCOMP): a filter of `struct sock_filter` instructions. Not seccomp(2): a filter that kills
+/// may know only the older call, by which it was asked whether there is one.
+pub fn install_filter(code: &[u64]) -> Result<usize> {
+    // struct sock_fprog: an unsigned short and a pointer.
+    let program = [code.len(), code.as_ptr() as usize];
+    ask!(libc::SYS_prctl, libc::PR_SET_SECCOMP, 2, program.as_ptr(), 0, 0)
+}
+
+/// Zeroed pages that a child shares with us.
+pub fn map_shared(length: usize) -> Result<usize> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
 }
 
 /// The name of a network interface by its index: ioctl(SIOCGIFNAME).
@@ -345,10 +505,11 @@ pub const fn signal_bit(signal: c_int) -> u64 {
 }
 
 impl Blocked {
-    /// Blocks more signals.
+    /// Blocks more signals. Never SIGSYS: a call in between may be trapped, and kill then.
     pub fn add(signals: u64) -> Blocked {
-        let mut old = 0u64;
-        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const signals, &raw mut old, 8);
+        let (mut old, signals) = (0u64, signals & !signal_bit(libc::SIGSYS));
+        let _ =
+            ask!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const signals, &raw mut old, 8, 0, MAGIC);
         Blocked(old)
     }
 
@@ -360,7 +521,7 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, 0, 8);
+        let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const self.0, 0, 8, 0, MAGIC);
     }
 }
 
@@ -378,7 +539,7 @@ pub fn signal_mask_to(to: User) -> Result<usize> {
 
 /// Sets this thread's signal mask.
 pub fn set_signal_mask(mask: u64) {
-    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8);
+    let _ = ask!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, 0, 8, 0, MAGIC);
 }
 
 /// rt_sigaction(2): sets a signal's action, and gives the one before.
@@ -386,6 +547,41 @@ pub fn set_action(signal: c_int, new: &Action) -> Result<Action> {
     let mut old = Action::DEFAULT;
     ask!(libc::SYS_rt_sigaction, signal, core::ptr::from_ref(new), &raw mut old, 8)?;
     Ok(old)
+}
+
+/// The same with a word in the sixth argument's register, for a filter of ours to know the call by.
+pub fn set_action_with(signal: c_int, new: &Action, word: usize) -> Result<Action> {
+    let mut old = Action::DEFAULT;
+    ask!(libc::SYS_rt_sigaction, signal, core::ptr::from_ref(new), &raw mut old, 8, 0, word)?;
+    Ok(old)
+}
+
+/// An empty file in memory that a program may be executed from: memfd_create(2).
+pub fn memory_file(name: &CStr) -> Result<Fd> {
+    const MFD_EXEC: u32 = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // Kernels before 6.3 do not know MFD_EXEC, and let every such file be executed.
+    let made = ask!(libc::SYS_memfd_create, name.as_ptr(), flags | MFD_EXEC);
+    let made = made.or_else(|_| ask!(libc::SYS_memfd_create, name.as_ptr(), flags))?;
+    Ok(Fd(made as c_int))
+}
+
+/// Lets nobody change a file in memory any more.
+pub fn seal(file: &Fd) -> Result<usize> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    fcntl(file.0, libc::F_ADD_SEALS, seals)
+}
+
+/// sendfile(2) from `at` on, which moves with the bytes.
+pub fn sendfile(to: c_int, from: c_int, at: &mut u64, length: usize) -> Result<usize> {
+    ask!(libc::SYS_sendfile, to, from, core::ptr::from_mut(at), length)
+}
+
+/// execveat(2) of an open file, with the program's own or our argument list, and a word as above. Comes back
+/// only with -errno.
+pub fn exec_file(file: &Fd, argv: usize, envp: User, word: usize) -> isize {
+    let flags = libc::AT_EMPTY_PATH;
+    result(ask!(libc::SYS_execveat, file.0, c"".as_ptr(), argv, envp.0, flags, word))
 }
 
 /// Sends a signal to this thread: tgkill(2).
@@ -517,6 +713,25 @@ pub fn with_words<F: FnMut(&mut [usize]) -> isize>(words: usize, mut then: F) ->
     let result = then(unsafe { core::slice::from_raw_parts_mut(page as *mut usize, words) });
     unmap(page, length);
     Some(result)
+}
+
+/// Calls a closure on a fresh stack of 64 KiB, which is given back; on this one where memory is out.
+pub fn with_fresh_stack(then: impl FnMut() -> isize) -> isize {
+    const STACK: usize = 64 << 10;
+    let mut then = then;
+    let Ok(stack) = map_anonymous(STACK) else { return then() };
+    // SAFETY: fresh pages, ours alone until they are unmapped below.
+    let result = unsafe { crate::arch::on_stack(stack + STACK, then) };
+    unmap(stack, STACK);
+    result
+}
+
+/// The same with a zeroed block of at least so many bytes.
+pub fn with_bytes<F: FnMut(&mut [u8]) -> isize>(length: usize, mut then: F) -> Option<isize> {
+    with_words(length.div_ceil(size_of::<usize>()), |words| {
+        // SAFETY: the bytes of the words, which are all initialised and stay so.
+        then(unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) })
+    })
 }
 
 /// Calls a closure with zeroed bytes in pages of their own, given back when it returns. None, and no call,

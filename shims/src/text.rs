@@ -79,6 +79,13 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Replaces one byte of what is there.
+    pub fn replace(&mut self, at: usize, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(at).filter(|_| at < self.length) {
+            *place = byte;
+        }
+    }
+
     /// As a C string; cut at a NUL inside.
     pub fn c_str(&mut self) -> &CStr {
         if let Some(end) = self.bytes.get_mut(self.length) {

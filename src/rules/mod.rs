@@ -6,6 +6,7 @@ mod page;
 mod table;
 
 use crate::failure::Failure;
+use crate::nearest;
 use crate::options::{RulesFormat, RulesOptions};
 use crate::output;
 use evercall_rules::table::{CALLS, Call, DOORS, Door, RULES, Rule};
@@ -71,26 +72,10 @@ impl Rows {
 
 /// Names nearest to one that is not known.
 fn unknown(name: &str) -> Failure {
-    /// How many are told.
-    const NEAREST: usize = 4;
-    /// Jaro-Winkler similarity below this is no similarity.
-    const SIMILAR: f64 = 0.8;
     let known = CALLS.iter().map(|call| call.name).chain(RULES.iter().map(|rule| rule.name));
     let symbols =
         RULES.iter().flat_map(|rule| rule.symbols).chain(DOORS.iter().flat_map(|door| door.symbols));
-    let mut near: Vec<(f64, &str)> = known
-        .chain(symbols.copied())
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    near.dedup_by_key(|(_, known)| *known);
-    let near: Vec<&str> = near.into_iter().take(NEAREST).map(|(_, known)| known).collect();
-    let hint = if near.is_empty() {
-        "`evercall rules --calls` lists all".to_string()
-    } else {
-        format!("did you mean {}?", near.join(", "))
-    };
+    let hint = nearest::hint(name, known.chain(symbols.copied()));
     Failure::new(format!("no rule, system call or libc symbol is named {name}; {hint}"))
 }
 

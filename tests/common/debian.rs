@@ -1,10 +1,11 @@
 //! Debian roots of other releases, made once by `tests/debian-root.sh` and kept outside the tree.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The folder of a root: `libc` (the C library and its headers) or `base` (a whole minimal system) of a
-/// suite. An error is the script's last line: the suite may be gone from the mirror, or no mirror at hand.
+/// The folder of a root: `libc` (the C library and its headers), `base` (a whole minimal system) or `modern`
+/// (that with python3, git and node) of a suite. An error is the script's last line: the suite may be gone from the mirror, or no mirror at hand.
 pub fn root(kind: &str, suite: &str) -> Result<PathBuf, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/debian-root.sh");
     let output = Command::new(script).args([kind, suite]).output().map_err(|e| format!("{script}: {e}"))?;

@@ -56,13 +56,27 @@ pub fn denied(errno: &str, calls: &str) -> Command {
 
 /// The x86-64 number of a call, as text.
 pub fn number(call: &str) -> String {
+    if call.parse::<u16>().is_ok() {
+        return call.to_owned();
+    }
     let number = evercall_rules::table::Call::find(call).and_then(|call| call.x86_64);
     number.unwrap_or_else(|| panic!("no x86-64 call {call} in the table")).to_string()
 }
 
+/// Runs to the end. A program that was just written may still be open in a child that another test's thread is
+/// starting at this moment: that is waited for.
+pub fn output(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            other => return other.unwrap_or_else(|e| panic!("{command:?}: {e}")),
+        }
+    }
+}
+
 /// Runs to the end, and fails the test with all output unless the exit status is 0.
 pub fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = output(command);
     assert!(
         output.status.success(),
         "{command:?}: {}\n--- stdout\n{}--- stderr\n{}",

@@ -16,4 +16,4 @@ pub use x86_64_signals::*;
 #[cfg(target_arch = "x86_64")]
 mod x86_64_doors;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64_doors::with_stack;
+pub use x86_64_doors::{on_stack, with_stack};

@@ -135,6 +135,50 @@ global_asm!(
     ".cfi_endproc",
 );
 
+// on_stack(top, then, context): calls then(context) on another stack, which ends below `top`.
+global_asm!(
+    ".text",
+    ".hidden evercall_on_stack",
+    ".globl evercall_on_stack",
+    ".type evercall_on_stack, @function",
+    "evercall_on_stack:",
+    ".cfi_startproc",
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa_register rbp",
+    "mov rsp, rdi",
+    "mov rdi, rdx",
+    "call rsi",
+    "mov rsp, rbp",
+    "pop rbp",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    ".cfi_endproc",
+);
+
+unsafe extern "C" {
+    fn evercall_on_stack(
+        top: usize,
+        then: unsafe extern "C" fn(*mut core::ffi::c_void) -> isize,
+        context: *mut core::ffi::c_void,
+    ) -> isize;
+}
+
+/// Calls a closure on another stack.
+///
+/// # Safety
+/// `top` ends a mapped stack that nobody else uses, on a multiple of 16.
+pub unsafe fn on_stack<F: FnMut() -> isize>(top: usize, mut then: F) -> isize {
+    unsafe extern "C" fn call<F: FnMut() -> isize>(context: *mut core::ffi::c_void) -> isize {
+        // SAFETY: `context` is the closure below.
+        unsafe { (*context.cast::<F>())() }
+    }
+    // SAFETY: the caller's promise; `call` is given exactly what it expects.
+    unsafe { evercall_on_stack(top, call::<F>, (&raw mut then).cast()) }
+}
+
 unsafe extern "C" {
     fn evercall_with_stack(
         words: usize,

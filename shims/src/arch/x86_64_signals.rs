@@ -4,8 +4,9 @@ use crate::memory;
 use crate::sys::{self, User};
 use core::arch::{asm, global_asm};
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// A SIGSEGV on its way to a handler: the kernel's siginfo and ucontext (asm/ucontext.h, asm/sigcontext.h).
+/// A signal on its way to a handler: the kernel's siginfo and ucontext (asm/ucontext.h, asm/sigcontext.h).
 pub struct Fault<'a> {
     signal: i32,
     info: *const i32,
@@ -17,9 +18,13 @@ pub struct Fault<'a> {
 const STACK_START: usize = 2;
 const STACK_FLAGS: usize = 3;
 const STACK_SIZE: usize = 4;
+const R8: usize = 5;
+const R9: usize = 6;
+const R10: usize = 7;
 const RDI: usize = 13;
 const RSI: usize = 14;
 const RBP: usize = 15;
+const RDX: usize = 17;
 const RAX: usize = 18;
 const RSP: usize = 20;
 const RIP: usize = 21;
@@ -63,6 +68,23 @@ impl Fault<'_> {
         self.word(RSI)
     }
 
+    /// The system call that a filter trapped, and its arguments: si_code SYS_SECCOMP, si_syscall, si_arch
+    /// (sigaction(2)). The kernel has set the instruction pointer behind the call already.
+    pub fn trapped(&self) -> Option<(usize, [usize; 6])> {
+        const SYS_SECCOMP: i32 = 1;
+        // SAFETY: the kernel's siginfo: si_code at its third word, si_syscall and si_arch at the seventh on.
+        let (code, number, arch) =
+            unsafe { (self.info.add(2).read(), self.info.add(6).read(), self.info.add(7).read()) };
+        let is_ours = self.signal == libc::SIGSYS && code == SYS_SECCOMP && arch as u32 == AUDIT;
+        let args = [RDI, RSI, RDX, R10, R8, R9].map(|register| self.word(register));
+        is_ours.then_some((number as usize, args))
+    }
+
+    /// Goes on behind the trapped call with this result.
+    pub fn answer(&mut self, result: isize) {
+        self.set_word(RAX, result as usize);
+    }
+
     /// Goes on with this result, instruction pointer and stack pointer.
     pub fn go_on(&mut self, result: usize, ip: usize, sp: usize) {
         self.set_word(RAX, result);
@@ -89,6 +111,27 @@ impl Fault<'_> {
     /// Blocks more signals from the handler's return on.
     pub fn block(&mut self, signals: u64) {
         self.set_word(MASK, self.word(MASK) | signals as usize);
+    }
+
+    /// rt_sigprocmask(2) on the mask that the handler's return restores, without SIGSYS (kernel/signal.c).
+    /// EINVAL, EFAULT.
+    pub fn change_mask(&mut self, [how, set, old, size, ..]: [usize; 6]) -> sys::Result<usize> {
+        if size != 8 {
+            return Err(sys::Errno(libc::EINVAL));
+        }
+        let before = self.word(MASK);
+        let set: usize = memory::get(User(set))?;
+        let after = match how as i32 {
+            libc::SIG_BLOCK => before | set,
+            libc::SIG_UNBLOCK => before & !set,
+            libc::SIG_SETMASK => set,
+            _ => return Err(sys::Errno(libc::EINVAL)),
+        };
+        self.set_word(MASK, after & !(sys::signal_bit(libc::SIGSYS) as usize));
+        if old != 0 {
+            memory::put(User(old), before)?;
+        }
+        Ok(0)
     }
 
     /// Sends this signal to where it was sent: to this thread, or to the process.
@@ -203,17 +246,34 @@ global_asm!(
     "ud2",
 );
 
-/// The address of a handler for the kernel that runs this function.
-pub fn fault_handler(function: fn(&mut Fault<'_>)) -> usize {
-    static FUNCTION: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
-    extern "C" fn entry(signal: i32, info: *const i32, context: *mut usize) {
-        let function = FUNCTION.load(core::sync::atomic::Ordering::Relaxed);
-        // SAFETY: stored below, before the kernel is given `entry`.
-        let function = unsafe { core::mem::transmute::<usize, fn(&mut Fault<'_>)>(function) };
-        function(&mut Fault { signal, info, context, frame: PhantomData });
+/// AUDIT_ARCH_X86_64 (linux/audit.h): what seccomp calls this architecture.
+pub const AUDIT: u32 = 0xc000_003e;
+
+/// The functions that `entry` runs: for SIGSEGV, and for SIGSYS.
+static FUNCTIONS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+extern "C" fn entry<const N: usize>(signal: i32, info: *const i32, context: *mut usize) {
+    let Some(function) = FUNCTIONS.get(N) else { return };
+    // SAFETY: stored by `handler`, before the kernel is given `entry`.
+    let function = unsafe { core::mem::transmute::<usize, fn(&mut Fault<'_>)>(function.load(Relaxed)) };
+    function(&mut Fault { signal, info, context, frame: PhantomData });
+}
+
+fn handler<const N: usize>(function: fn(&mut Fault<'_>)) -> usize {
+    if let Some(place) = FUNCTIONS.get(N) {
+        place.store(function as usize, Relaxed);
     }
-    FUNCTION.store(function as usize, core::sync::atomic::Ordering::Relaxed);
-    entry as extern "C" fn(i32, *const i32, *mut usize) as usize
+    entry::<N> as extern "C" fn(i32, *const i32, *mut usize) as usize
+}
+
+/// The address of a handler of SIGSEGV for the kernel that runs this function.
+pub fn fault_handler(function: fn(&mut Fault<'_>)) -> usize {
+    handler::<0>(function)
+}
+
+/// The same for SIGSYS.
+pub fn trap_handler(function: fn(&mut Fault<'_>)) -> usize {
+    handler::<1>(function)
 }
 
 /// The address for sa_restorer.

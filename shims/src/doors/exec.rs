@@ -1,6 +1,6 @@
 //! The exec family and posix_spawn: the environment goes through `environment::with_kept` on its way.
 
-use super::{as_kernel, exit, finish};
+use super::{as_kernel, exec_at, exit, finish};
 use crate::environment::{self, File};
 use crate::errno;
 use crate::memory;
@@ -133,7 +133,9 @@ pub extern "C" fn fexecve(fd: usize, argv: usize, envp: usize) -> isize {
         return finish(call(&NEXT, b"fexecve", args), errno_before);
     }
     finish(
-        with_kept(File::In(fd as i32, User::NULL), args, 2, |args| call(&NEXT, b"fexecve", args)),
+        with_kept(File::In(fd as i32, User::NULL), args, 2, |args| {
+            exec_at::fexecve_or_execve(args, |args| call(&NEXT, b"fexecve", args))
+        }),
         errno_before,
     )
 }
@@ -145,7 +147,9 @@ pub extern "C" fn execveat(dir: usize, path: usize, argv: usize, envp: usize, fl
     let errno_before = errno::get();
     let args = [dir, path, argv, envp, flags, 0];
     finish(
-        with_kept(File::In(dir as i32, User(path)), args, 3, |args| call(&NEXT, b"execveat", args)),
+        with_kept(File::In(dir as i32, User(path)), args, 3, |args| {
+            exec_at::or_execve(args, |args| call(&NEXT, b"execveat", args))
+        }),
         errno_before,
     )
 }

@@ -4,11 +4,17 @@
 #[cfg(not(test))]
 mod by_hand;
 #[cfg(not(test))]
+mod descriptors;
+#[cfg(not(test))]
 pub mod exec;
+#[cfg(not(test))]
+pub mod exec_at;
 #[cfg(not(test))]
 mod exit;
 #[cfg(not(test))]
 mod files;
+#[cfg(not(test))]
+mod own_filter;
 #[cfg(not(test))]
 mod signals;
 #[cfg(not(test))]

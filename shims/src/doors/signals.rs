@@ -1,13 +1,15 @@
 //! The signal functions. While no handler of ours stands, each is a jump to the next definition; while
 //! one does, SIGSEGV goes through `signals::calls`.
 
+use super::{as_kernel, finish};
+use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
 use crate::signals;
 use crate::signals::calls::{self, LIBC, Layout, UCLIBC};
 use crate::start;
 use crate::state;
-use crate::sys::{self, User};
+use crate::sys::User;
 use evercall_rules::packed::RuleId;
 
 /// The next definition, called as libc's callers do: its result is not looked at.
@@ -21,17 +23,9 @@ impl Native<'_> {
         match self.next.find(self.name) {
             // SAFETY: the caller's own call, to whom it would have gone without us.
             Some(next) => unsafe { next(a[0], a[1], a[2], a[3], a[4], a[5]) },
-            // A libc older than the call: its set has the kernel's size here.
-            None if self.name == b"epoll_pwait2" => {
-                errno::from_kernel(sys::call(libc::SYS_epoll_pwait2, [a[0], a[1], a[2], a[3], a[4], 8]))
-            }
             None => errno::from_kernel(-(libc::ENOSYS as isize)),
         }
     }
-}
-
-fn is_segv(signal: usize) -> bool {
-    signal as i32 == libc::SIGSEGV
 }
 
 fn layout() -> &'static Layout {
@@ -74,20 +68,23 @@ macro_rules! signal_doors {
     };
 }
 
-/// A function whose first argument is the signal: ours for SIGSEGV.
-macro_rules! of_segv {
+/// A function whose first argument is the signal: ours for a kept one.
+macro_rules! of_kept {
     ($ours:expr) => {
-        |args, native| if is_segv(args[0]) { $ours(args) } else { native.call(args) }
+        |args, native| match signals::kept(args[0]) {
+            Some(kept) => $ours(kept, args),
+            None => native.call(args),
+        }
     };
 }
 
 /// A function that blocks or unblocks its signal too.
-macro_rules! masks_segv {
+macro_rules! masks_kept {
     ($ours:expr) => {
-        |args, native| match args[0] as i32 {
-            libc::SIGSEGV => $ours(args),
-            libc::SIGSTKFLT => signals::keeping_carrier(|| native.call(args)),
-            _ => native.call(args),
+        |args, native| match signals::kept(args[0]) {
+            Some(kept) => $ours(kept, args),
+            None if args[0] as i32 == libc::SIGSTKFLT => signals::keeping_carrier(|| native.call(args)),
+            None => native.call(args),
         }
     };
 }
@@ -109,18 +106,18 @@ macro_rules! bits {
 signal_doors! {
     sigaction => action;
     __sigaction => action;
-    signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    ssignal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    bsd_signal => of_segv!(|args: [usize; 6]| calls::signal(args[1]));
-    sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
-    __sysv_signal => of_segv!(|args: [usize; 6]| calls::sysv_signal(args[1]));
-    sigset => masks_segv!(|args: [usize; 6]| calls::set(args[1]));
-    sighold => masks_segv!(|_| calls::hold());
-    sigrelse => masks_segv!(|_| calls::release());
-    sigignore => of_segv!(|_| calls::set_ignored());
-    siginterrupt => of_segv!(|args: [usize; 6]| calls::interrupt(args[1] as i32 != 0));
+    signal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    ssignal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    bsd_signal => of_kept!(|kept, args: [usize; 6]| calls::signal(kept, args[1]));
+    sysv_signal => of_kept!(|kept, args: [usize; 6]| calls::sysv_signal(kept, args[1]));
+    __sysv_signal => of_kept!(|kept, args: [usize; 6]| calls::sysv_signal(kept, args[1]));
+    sigset => masks_kept!(|kept, args: [usize; 6]| calls::set(kept, args[1]));
+    sighold => masks_kept!(|kept, _| calls::hold(kept));
+    sigrelse => masks_kept!(|kept, _| calls::release(kept));
+    sigignore => of_kept!(|kept, _| calls::set_ignored(kept));
+    siginterrupt => of_kept!(|kept, args: [usize; 6]| calls::interrupt(kept, args[1] as i32 != 0));
     sigpause => |[mask, ..], native| native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]);
-    __xpg_sigpause => of_segv!(|_| calls::pause_without());
+    __xpg_sigpause => of_kept!(|kept, _| calls::pause_without(kept));
     sigprocmask => |args, native| calls::change_mask(args, |args| native.call(args));
     pthread_sigmask => |args, native| calls::change_mask(args, |args| native.call(args));
     sigblock => bits!();
@@ -131,16 +128,68 @@ signal_doors! {
     pselect => set_at!(5);
     ppoll => set_at!(3);
     __ppoll_chk => set_at!(3);
-    sigvec => of_segv!(|args: [usize; 6]| {
-        let done = calls::vector(User(args[1]), User(args[2]));
+    sigvec => of_kept!(|kept, args: [usize; 6]| {
+        let done = calls::vector(kept, User(args[1]), User(args[2]));
         done.unwrap_or_else(|error| errno::from_kernel(-(error.0 as isize)))
     });
     __sigpause => |[mask, is_signal, ..], native| match is_signal as i32 {
         0 => native.call([calls::real_bits(mask), 0, 0, 0, 0, 0]),
-        _ if is_segv(mask) => calls::pause_without(),
-        _ => native.call([mask, is_signal, 0, 0, 0, 0]),
+        _ => match signals::kept(mask) {
+            Some(kept) => calls::pause_without(kept),
+            None => native.call([mask, is_signal, 0, 0, 0, 0]),
+        },
     };
-    epoll_pwait => set_at!(4);
-    epoll_pwait2 => set_at!(4);
-    signalfd => |args, native| calls::without_segv(args, |args| native.call(args));
+}
+
+/// A function that carries a set, and whose system call has a rule: `kernel` gives the arguments of that call,
+/// `armed` runs the rest with the set changed while a handler of ours stands.
+#[cold]
+#[inline(never)]
+fn by_rule_slow(
+    rule: RuleId,
+    native: &Native<'_>,
+    args: [usize; 6],
+    kernel: fn([usize; 6]) -> [usize; 6],
+    armed: fn([usize; 6], &dyn Fn([usize; 6]) -> isize) -> isize,
+) -> isize {
+    let errno_before = errno::get();
+    let work = |args| {
+        dispatch(rule, kernel(args), &state::SYMBOLS_HANDED_ON, || match native.next.find(native.name) {
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            Some(function) => unsafe { as_kernel(function, args) },
+            None => raw(rule, kernel(args)),
+        })
+    };
+    let result = if start::ready() && signals::armed() { armed(args, &work) } else { work(args) };
+    finish(result, errno_before)
+}
+
+macro_rules! rule_doors {
+    ($($symbol:ident => $rule:ident, $kernel:expr, $armed:expr;)*) => {
+        $(
+            /// libc's function of this name.
+            ///
+            /// # Safety
+            /// As libc's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $symbol(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+                static NEXT: Next = Next::unknown();
+                let handed_on = |rule: RuleId| state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot());
+                if handed_on(RuleId::Signals) && handed_on(RuleId::$rule) {
+                    if let Some(next) = NEXT.known() {
+                        // SAFETY: the caller's own call, to whom it would have gone without us.
+                        return unsafe { next(a, b, c, d, e, f) };
+                    }
+                }
+                let native = Native { next: &NEXT, name: stringify!($symbol).as_bytes() };
+                by_rule_slow(RuleId::$rule, &native, [a, b, c, d, e, f], $kernel, $armed)
+            }
+        )*
+    };
+}
+
+rule_doors! {
+    epoll_pwait => EpollPwait, |[a, b, c, d, e, _]| [a, b, c, d, e, 8], |args, work| calls::with_set(args, 4, work);
+    epoll_pwait2 => EpollPwait2, |[a, b, c, d, e, _]| [a, b, c, d, e, 8], |args, work| calls::with_set(args, 4, work);
+    signalfd => Signalfd4, |[fd, mask, flags, ..]| [fd, mask, 8, flags, 0, 0], |args, work| calls::without_segv(args, work);
 }

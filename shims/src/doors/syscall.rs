@@ -1,12 +1,13 @@
 //! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
 //! `arch/x86_64_doors.rs`; here is the slow one.
 
-use super::{exec, exit, finish};
+use super::{exec, exec_at, exit, finish};
 use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
 use crate::next::{Function, Next};
+use crate::seccomp::own;
 use crate::signals;
 use crate::start;
 use crate::state;
@@ -28,20 +29,33 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
     let [number, args @ ..] = unsafe { *call };
     let errno_before = errno::get();
     let result = match number as i64 {
-        libc::SYS_execve => exec::with_kept(File::at(User(args[0])), args, 2, |args| native(number, args)),
-        libc::SYS_execveat => {
-            exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| native(number, args))
-        }
+        libc::SYS_execve | libc::SYS_execveat => exec_call(number, args),
         libc::SYS_exit_group => {
             exit::summary();
             native(number, args)
         }
-        _ => match RuleId::of_number(number) {
-            Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
-            None => signal_call(number, args),
-        },
+        libc::SYS_prctl | libc::SYS_seccomp => own::watched(number, &args, || by_rule(number, args)),
+        _ => by_rule(number, args),
     };
     finish(result, errno_before)
+}
+
+/// Apart, so that other calls do not pay its stack.
+#[inline(never)]
+fn exec_call(number: usize, args: [usize; 6]) -> isize {
+    let native = |args| native(number, args);
+    if number as i64 == libc::SYS_execve {
+        return exec::with_kept(File::at(User(args[0])), args, 2, native);
+    }
+    exec::with_kept(File::In(args[0] as i32, User(args[1])), args, 3, |args| exec_at::or_execve(args, native))
+}
+
+/// A call by the rule of its number, if it has one.
+fn by_rule(number: usize, args: [usize; 6]) -> isize {
+    match RuleId::of_number(number) {
+        Some(rule) => dispatch(rule, args, &state::HANDED_ON, || native(number, args)),
+        None => signal_call(number, args),
+    }
 }
 
 /// A call that may carry signals, which matter while our handler stands.

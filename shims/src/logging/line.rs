@@ -26,6 +26,10 @@ pub enum Event<'a> {
     Summary(&'a Counts),
     /// Who jumped to the vsyscall page: return addresses, and how often since the start.
     Callers,
+    /// Calls that the host's filter refuses; whether a filter of ours answers ENOSYS for them.
+    Repaired { names: &'a [u8], done: bool },
+    /// Calls that are trapped wherever they are made; whether the filter could be installed.
+    Trapping { names: &'a [u8], done: bool },
     /// A setting that made no sense.
     Misunderstood(&'a [u8]),
     /// So many lines could not be written.
@@ -95,6 +99,27 @@ impl fmt::Display for Event<'_> {
                     ascii(f, entry.bytes())?;
                 }
                 f.write_str(if json { "}" } else { "" })
+            }
+            Event::Repaired { names, done } if json => {
+                field(f, "refused", names)?;
+                f.write_str(if done { ",\"repaired\":true" } else { ",\"repaired\":false" })
+            }
+            Event::Repaired { names, done } => {
+                f.write_str("filter: the host refuses ")?;
+                escaped(f, names)?;
+                f.write_str(if done {
+                    " with EPERM; a filter of evercall's answers ENOSYS from here on"
+                } else {
+                    " with EPERM; left so, since a filter would need no_new_privs (EVERCALL_FILTER=on)"
+                })
+            }
+            Event::Trapping { names, done } if json => {
+                field(f, "trapped", names)?;
+                f.write_str(if done { ",\"installed\":true" } else { ",\"installed\":false" })
+            }
+            Event::Trapping { names, done } => {
+                f.write_str(if done { "trap: " } else { "trap: the filter was refused for " })?;
+                escaped(f, names)
             }
             Event::Misunderstood(setting) if json => field(f, "misunderstood", setting),
             Event::Misunderstood(setting) => {

@@ -82,6 +82,11 @@ pub fn open() {
     }
 }
 
+/// Nothing is logged from now on: the process has forbidden itself calls that a line may take.
+pub fn close() {
+    ::log::set_max_level(LevelFilter::Off);
+}
+
 /// A call was carried out by a rule, on a stack too small for its line.
 pub fn counted(rule: RuleId) {
     counters::count(rule);
@@ -90,6 +95,9 @@ pub fn counted(rule: RuleId) {
 /// A call was carried out by a rule: counts it, and writes its line if one is due.
 #[cold]
 pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize) {
+    if !is_on() {
+        return;
+    }
     let first = counters::count(rule);
     match settings::get().log {
         Mode::All => {}
@@ -97,6 +105,16 @@ pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize)
         _ => return,
     }
     ::log::info!(logger: Sink, "{}", Event::Translated { rule, args, became, result });
+}
+
+/// The host's filter refuses these calls with EPERM; `done` tells whether a filter of ours answers ENOSYS now.
+pub fn repaired(names: &[u8], done: bool) {
+    ::log::info!(logger: Sink, "{}", Event::Repaired { names, done });
+}
+
+/// These calls are trapped from here on, if `done`.
+pub fn trapping(names: &[u8], done: bool) {
+    ::log::info!(logger: Sink, "{}", Event::Trapping { names, done });
 }
 
 /// The summary of EVERCALL_LOG=count: what was not summed up yet.

@@ -1,6 +1,7 @@
-//! The program's own action for SIGSEGV.
+//! The program's own actions for the signals that we handle.
 
 use crate::owner::Owner;
+use crate::seccomp::MAGIC;
 use crate::sys::{self, Result};
 use core::sync::atomic::{
     AtomicPtr, AtomicU64, AtomicUsize,
@@ -36,37 +37,84 @@ impl Action {
     pub const DEFAULT: Action = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
 }
 
+/// A signal whose handler in the kernel is ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// SIGSEGV: jumps to the vsyscall page.
+    Segv,
+    /// SIGSYS: calls that a filter traps.
+    Sys,
+}
+
+impl Kept {
+    /// Its number.
+    pub const fn signal(self) -> i32 {
+        match self {
+            Kept::Segv => libc::SIGSEGV,
+            Kept::Sys => libc::SIGSYS,
+        }
+    }
+
+    /// Its bit in a set.
+    pub const fn bit(self) -> u64 {
+        sys::signal_bit(self.signal())
+    }
+}
+
 /// Actions a handler may still be reading while new ones are set.
 const SLOTS: usize = 8;
 
 struct Slot([AtomicU64; 4]);
 
-static STORE: [Slot; SLOTS] = [const { Slot([const { AtomicU64::new(0) }; 4]) }; SLOTS];
-static WRITTEN: AtomicUsize = AtomicUsize::new(0);
-static CURRENT: AtomicUsize = AtomicUsize::new(0);
+struct Store {
+    slots: [Slot; SLOTS],
+    written: AtomicUsize,
+    current: AtomicUsize,
+}
 
-fn load(index: usize) -> Action {
-    let [handler, flags, restorer, mask] = STORE
-        .get(index % SLOTS)
-        .map_or([0; 4], |Slot([a, b, c, d])| [a, b, c, d].map(|word| word.load(Relaxed)));
-    Action { handler: handler as usize, flags, restorer: restorer as usize, mask }
+static STORES: [Store; 2] = [const {
+    Store {
+        slots: [const { Slot([const { AtomicU64::new(0) }; 4]) }; SLOTS],
+        written: AtomicUsize::new(0),
+        current: AtomicUsize::new(0),
+    }
+}; 2];
+
+impl Store {
+    fn of(kept: Kept) -> &'static Store {
+        let [segv, sys] = &STORES;
+        match kept {
+            Kept::Segv => segv,
+            Kept::Sys => sys,
+        }
+    }
+
+    fn load(&self, index: usize) -> Action {
+        let [handler, flags, restorer, mask] = self
+            .slots
+            .get(index % SLOTS)
+            .map_or([0; 4], |Slot([a, b, c, d])| [a, b, c, d].map(|word| word.load(Relaxed)));
+        Action { handler: handler as usize, flags, restorer: restorer as usize, mask }
+    }
 }
 
 /// What the program set last.
-pub fn current() -> Action {
-    load(CURRENT.load(Acquire))
+pub fn current(kept: Kept) -> Action {
+    let store = Store::of(kept);
+    store.load(store.current.load(Acquire))
 }
 
 /// Sets the program's action; gives the one before. No lock: each write takes a slot of its own.
-pub fn swap(new: Action) -> Action {
-    let index = WRITTEN.fetch_add(1, Relaxed).wrapping_add(1);
-    if let Some(Slot([handler, flags, restorer, mask])) = STORE.get(index % SLOTS) {
+pub fn swap(kept: Kept, new: Action) -> Action {
+    let store = Store::of(kept);
+    let index = store.written.fetch_add(1, Relaxed).wrapping_add(1);
+    if let Some(Slot([handler, flags, restorer, mask])) = store.slots.get(index % SLOTS) {
         handler.store(new.handler as u64, Relaxed);
         flags.store(new.flags, Relaxed);
         restorer.store(new.restorer as u64, Relaxed);
         mask.store(new.mask, Relaxed);
     }
-    load(CURRENT.swap(index, AcqRel))
+    store.load(store.current.swap(index, AcqRel))
 }
 
 /// Whose actions these are.
@@ -74,6 +122,9 @@ static OWNER: AtomicPtr<Owner> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Remembers whose actions these are, at start.
 pub fn own() {
+    if !OWNER.load(Acquire).is_null() {
+        return;
+    }
     if let Ok(page) = sys::page_wiped_on_fork(size_of::<Owner>()) {
         OWNER.store(page as *mut Owner, Release);
         in_vfork_child();
@@ -86,7 +137,11 @@ pub fn in_vfork_child() -> bool {
     unsafe { OWNER.load(Acquire).as_ref() }.is_some_and(|owner| !owner.is_me())
 }
 
-/// Sets the kernel's action for SIGSEGV; gives the one before.
-pub fn set_real(new: &Action) -> Result<Action> {
-    sys::set_action(libc::SIGSEGV, new)
+/// Sets the kernel's action; gives the one before.
+pub fn set_real(kept: Kept, new: &Action) -> Result<Action> {
+    match kept {
+        Kept::Segv => sys::set_action(libc::SIGSEGV, new),
+        // A trapping filter guards it.
+        Kept::Sys => sys::set_action_with(libc::SIGSYS, new, MAGIC),
+    }
 }

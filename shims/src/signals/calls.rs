@@ -1,13 +1,13 @@
 //! The calls that carry signal sets and actions, between the program's view and the kernel's. `native`
 //! is the door's next definition; its result is handed back as it is, 0 meaning success everywhere.
 
-use super::action::{Action, KNOWN_FLAGS, RESTORER};
-use super::{CARRIER, SEGV, set_action, to_real, to_virtual};
+use super::action::{Action, KNOWN_FLAGS, Kept, RESTORER};
+use super::{CARRIER, SEGV, SYS, kept, set_action, to_real, to_virtual};
 use crate::errno;
 use crate::memory;
 use crate::sys::{self, User, signal_bit};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV};
+use libc::{SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_BLOCK, SIG_UNBLOCK};
 
 /// A libc's or the kernel's `struct sigaction`: where its fields are, bytes.
 pub struct Layout {
@@ -44,9 +44,9 @@ fn real_set(set: User, map: fn(u64) -> u64) -> Option<Set> {
     Some(words)
 }
 
-/// What to unblock for a set: SIGSEGV itself too, since libc may have blocked it unseen.
+/// What to unblock for a set: the two signals themselves too, since libc may have blocked them unseen.
 fn to_unblock(set: u64) -> u64 {
-    to_real(set) | set & SEGV
+    to_real(set) | set & (SEGV | SYS)
 }
 
 /// Calls on with the set of one argument replaced; a bad address is the kernel's to refuse.
@@ -101,7 +101,7 @@ pub fn without_segv<const N: usize>(mut args: [usize; N], native: impl Fn([usize
     native(args)
 }
 
-/// sigaction(2): signal, new, old. Of SIGSEGV the program's own; of another signal the mask is mapped.
+/// sigaction(2): signal, new, old. Of a kept signal the program's own; of another the mask is mapped.
 pub fn action<const N: usize>(
     mut args: [usize; N],
     layout: &Layout,
@@ -114,8 +114,8 @@ pub fn action<const N: usize>(
     if !new.is_null() {
         memory::read(new, bytes)?;
     }
-    if signal as i32 == SIGSEGV {
-        let before = if new.is_null() { super::current() } else { set_action(layout.parse(bytes)) };
+    if let Some(kept) = kept(signal) {
+        let before = if new.is_null() { super::current(kept) } else { set_action(kept, layout.parse(bytes)) };
         if !old.is_null() {
             layout.write(&before, bytes);
             memory::write(old, bytes)?;
@@ -167,98 +167,107 @@ impl Layout {
 }
 
 /// What a libc function without flags of its own sets.
-fn set_handler(handler: usize, flags: i32, mask: u64) -> usize {
-    set_action(Action { handler, flags: flags as u32 as u64 | RESTORER, restorer: 0, mask }).handler
+fn set_handler(kept: Kept, handler: usize, flags: i32, mask: u64) -> usize {
+    set_action(kept, Action { handler, flags: flags as u32 as u64 | RESTORER, restorer: 0, mask }).handler
 }
 
-/// siginterrupt(3) said that SIGSEGV interrupts: signal(3) remembers.
-static INTERRUPTS: AtomicBool = AtomicBool::new(false);
+/// siginterrupt(3) said that the signal interrupts: signal(3) remembers.
+static INTERRUPTS: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
 
-/// signal(3) for SIGSEGV, as BSD has it: the old handler.
-pub fn signal(handler: usize) -> isize {
+fn interrupts(kept: Kept) -> &'static AtomicBool {
+    let [segv, sys] = &INTERRUPTS;
+    if kept == Kept::Segv { segv } else { sys }
+}
+
+/// signal(3), as BSD has it: the old handler.
+pub fn signal(kept: Kept, handler: usize) -> isize {
     if handler == libc::SIG_ERR {
         return errno::from_kernel(-(libc::EINVAL as isize));
     }
-    let flags = if INTERRUPTS.load(Relaxed) { 0 } else { SA_RESTART };
-    set_handler(handler, flags, SEGV) as isize
+    let flags = if interrupts(kept).load(Relaxed) { 0 } else { SA_RESTART };
+    set_handler(kept, handler, flags, kept.bit()) as isize
 }
 
-/// signal(3) for SIGSEGV, as System V has it: once, and not blocked meanwhile.
-pub fn sysv_signal(handler: usize) -> isize {
+/// signal(3), as System V has it: once, and not blocked meanwhile.
+pub fn sysv_signal(kept: Kept, handler: usize) -> isize {
     if handler == libc::SIG_ERR {
         return errno::from_kernel(-(libc::EINVAL as isize));
     }
-    set_handler(handler, SA_RESETHAND | SA_NODEFER, 0) as isize
+    set_handler(kept, handler, SA_RESETHAND | SA_NODEFER, 0) as isize
 }
 
-/// siginterrupt(3) for SIGSEGV.
-pub fn interrupt(interrupts: bool) -> isize {
-    INTERRUPTS.store(interrupts, Relaxed);
-    let action = super::current();
+/// siginterrupt(3).
+pub fn interrupt(kept: Kept, interrupting: bool) -> isize {
+    interrupts(kept).store(interrupting, Relaxed);
+    let action = super::current(kept);
     let restart = SA_RESTART as u64;
-    let flags = if interrupts { action.flags & !restart } else { action.flags | restart };
-    set_action(Action { flags: flags | RESTORER, ..action });
+    let flags = if interrupting { action.flags & !restart } else { action.flags | restart };
+    set_action(kept, Action { flags: flags | RESTORER, ..action });
     0
 }
 
-/// Blocks or unblocks SIGSEGV for this thread: whether it was blocked before.
-fn block(how: i32) -> bool {
+/// Blocks or unblocks the signal for this thread: whether it was blocked before. SIGSYS never is.
+fn block(kept: Kept, how: i32) -> bool {
+    if kept == Kept::Sys {
+        return false;
+    }
     let before = sys::signal_mask();
     let after = if how == SIG_BLOCK { before | CARRIER } else { before & !(CARRIER | SEGV) };
     sys::set_signal_mask(after);
     before & CARRIER != 0
 }
 
-/// sighold(3) of SIGSEGV.
-pub fn hold() -> isize {
-    block(SIG_BLOCK);
+/// sighold(3).
+pub fn hold(kept: Kept) -> isize {
+    block(kept, SIG_BLOCK);
     0
 }
 
-/// sigrelse(3) of SIGSEGV.
-pub fn release() -> isize {
-    block(SIG_UNBLOCK);
+/// sigrelse(3).
+pub fn release(kept: Kept) -> isize {
+    block(kept, SIG_UNBLOCK);
     0
 }
 
-/// sigset(3) of SIGSEGV: the old handler, or SIG_HOLD if it was blocked.
-pub fn set(handler: usize) -> isize {
-    let old = super::current().handler;
+/// sigset(3): the old handler, or SIG_HOLD if it was blocked.
+pub fn set(kept: Kept, handler: usize) -> isize {
+    let old = super::current(kept).handler;
     let was_blocked = if handler == SIG_HOLD {
-        block(SIG_BLOCK)
+        block(kept, SIG_BLOCK)
     } else {
-        set_handler(handler, 0, 0);
-        block(SIG_UNBLOCK)
+        set_handler(kept, handler, 0, 0);
+        block(kept, SIG_UNBLOCK)
     };
     if was_blocked { SIG_HOLD as isize } else { old as isize }
 }
 
-/// sigignore(3) of SIGSEGV.
-pub fn set_ignored() -> isize {
-    set_handler(libc::SIG_IGN, 0, 0);
+/// sigignore(3).
+pub fn set_ignored(kept: Kept) -> isize {
+    set_handler(kept, libc::SIG_IGN, 0, 0);
     0
 }
 
-/// X/Open's sigpause(3) of SIGSEGV: waits with it unblocked. Not a cancellation point, as libc's is.
-pub fn pause_without() -> isize {
-    let mask = [sys::signal_mask() & !(CARRIER | SEGV)];
+/// X/Open's sigpause(3) of a kept signal: waits with it unblocked. Not a cancellation point, as libc's is.
+pub fn pause_without(kept: Kept) -> isize {
+    let unblocked = if kept == Kept::Segv { CARRIER | SEGV } else { SYS };
+    let mask = [sys::signal_mask() & !unblocked];
     let result = sys::call(libc::SYS_rt_sigsuspend, [mask.as_ptr() as usize, 8, 0, 0, 0, 0]);
     crate::errno::from_kernel(result)
 }
 
-/// sigvec(3) of SIGSEGV, BSD's sigaction: `{handler, int mask, int flags}`; its flags are SV_ONSTACK 1,
+/// sigvec(3) of a kept signal, BSD's sigaction: `{handler, int mask, int flags}`; its flags are SV_ONSTACK 1,
 /// SV_INTERRUPT 2, SV_RESETHAND 4.
-pub fn vector(new: User, old: User) -> core::result::Result<isize, sys::Errno> {
+pub fn vector(kept: Kept, new: User, old: User) -> core::result::Result<isize, sys::Errno> {
     let flags = [(1, SA_ONSTACK), (4, SA_RESETHAND)];
     let before = if new.is_null() {
-        super::current()
+        super::current(kept)
     } else {
         let [handler, rest] = memory::get::<[usize; 2]>(new)?;
         let (mask, given) = (rest as u32, rest >> 32);
         let restart = if given & 2 == 0 { SA_RESTART } else { 0 };
         let set = flags.iter().filter(|(bit, _)| given & bit != 0).fold(restart, |all, (_, flag)| all | flag);
         let flags = set as u32 as u64 | RESTORER;
-        set_action(Action { handler, flags, restorer: 0, mask: u64::from(mask) })
+        set_action(kept, Action { handler, flags, restorer: 0, mask: u64::from(mask) })
     };
     if !old.is_null() {
         let has = |flag: i32| before.flags & flag as u32 as u64 != 0;

@@ -1,31 +1,35 @@
-//! The program's own SIGSEGV, while the handler of the vsyscall rule stands in the kernel.
+//! The program's own SIGSEGV and SIGSYS, while handlers of ours stand in the kernel: that of the vsyscall
+//! rule, and that of calls which a filter traps.
 //!
-//! What the program sets and reads is kept here. In the kernel SIGSEGV stays unblocked, since a blocked
-//! one would kill at the first jump to the page. That the program believes it blocked is written where
-//! the kernel itself keeps it per thread, inherits it and restores it after handlers and long jumps: in
-//! the signal mask, as the bit of SIGSTKFLT, which Linux never sends (signal(7)).
+//! What the program sets and reads is kept here. In the kernel both stay unblocked, since a blocked one would
+//! kill at the first jump to the page, or trapped call. That the program believes SIGSEGV blocked is written
+//! where the kernel itself keeps it per thread, inherits it and restores it after handlers and long jumps: in
+//! the signal mask, as the bit of SIGSTKFLT, which Linux never sends (signal(7)). No signal is left to carry
+//! SIGSYS so: it reads as blocked in a nearly full mask, and else not.
 
 mod action;
 pub mod calls;
 mod deliver;
 
-pub use action::{Action, current, swap};
+pub use action::{Action, Kept, current};
 
 use crate::arch;
 use crate::next;
 use crate::state;
 use crate::sys::{self, signal_bit};
+use action::swap;
 use core::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// The bit of SIGSEGV, and of the signal that carries it in real masks.
-pub const SEGV: u64 = signal_bit(libc::SIGSEGV);
+/// The bits of the two signals, and of the one that carries SIGSEGV in real masks.
+const SEGV: u64 = Kept::Segv.bit();
+const SYS: u64 = Kept::Sys.bit();
 const CARRIER: u64 = signal_bit(libc::SIGSTKFLT);
 
-/// In a set that has these the program meant all signals, SIGSTKFLT among them.
-const FULL: u64 = signal_bit(libc::SIGXCPU) | signal_bit(libc::SIGPWR) | signal_bit(libc::SIGSYS);
+/// In a set that has these the program meant all signals, SIGSTKFLT and SIGSYS among them.
+const FULL: u64 = signal_bit(libc::SIGXCPU) | signal_bit(libc::SIGPWR);
 
 /// System calls that carry signal sets or actions: watched at `syscall()` while the handler stands.
 const CALLS: [i64; 9] = [
@@ -40,7 +44,15 @@ const CALLS: [i64; 9] = [
     libc::SYS_signalfd4,
 ];
 
-static ARMED: AtomicBool = AtomicBool::new(false);
+static SEGV_ARMED: AtomicBool = AtomicBool::new(false);
+static SYS_ARMED: AtomicBool = AtomicBool::new(false);
+
+fn armed_flag(kept: Kept) -> &'static AtomicBool {
+    match kept {
+        Kept::Segv => &SEGV_ARMED,
+        Kept::Sys => &SYS_ARMED,
+    }
+}
 
 /// The libc hands its `struct sigaction` to the kernel as it is (uClibc).
 static KERNEL_LAYOUT: AtomicBool = AtomicBool::new(false);
@@ -50,84 +62,157 @@ pub fn kernel_layout() -> bool {
     KERNEL_LAYOUT.load(Relaxed)
 }
 
-/// Whether our handler stands.
+/// Whether a handler of ours stands.
 pub fn armed() -> bool {
-    ARMED.load(Acquire)
+    is_armed(Kept::Segv) || is_armed(Kept::Sys)
 }
 
-/// The set for the kernel: the carrier in place of SIGSEGV.
-pub fn to_real(set: u64) -> u64 {
+fn is_armed(kept: Kept) -> bool {
+    armed_flag(kept).load(Acquire)
+}
+
+/// The signal of a number, if its handler is ours.
+pub fn kept(signal: usize) -> Option<Kept> {
+    let kept = match signal as i32 {
+        libc::SIGSEGV => Kept::Segv,
+        libc::SIGSYS => Kept::Sys,
+        _ => return None,
+    };
+    is_armed(kept).then_some(kept)
+}
+
+/// The set for the kernel: the carrier in place of SIGSEGV, and no SIGSYS.
+fn to_real(set: u64) -> u64 {
+    real(set, is_armed(Kept::Segv), is_armed(Kept::Sys))
+}
+
+/// The set as the program knows it.
+fn to_virtual(set: u64) -> u64 {
+    shown(set, is_armed(Kept::Segv), is_armed(Kept::Sys))
+}
+
+fn real(set: u64, segv: bool, sys: bool) -> u64 {
+    let set = if sys { set & !SYS } else { set };
+    if !segv {
+        return set;
+    }
     let carrier = if set & SEGV != 0 { CARRIER } else { 0 };
     set & !(SEGV | CARRIER) | carrier
 }
 
-/// The set as the program knows it. SIGSEGV itself is in a real one where libc put it there unseen (setcontext).
-pub fn to_virtual(set: u64) -> u64 {
-    let blocked = set & (CARRIER | SEGV) != 0;
+/// SIGSEGV itself is in a real set where libc put it there unseen (setcontext).
+fn shown(set: u64, segv: bool, sys: bool) -> u64 {
     let full = set & FULL == FULL;
+    let set = if sys && full { set | SYS } else { set };
+    if !segv {
+        return set;
+    }
+    let full = set & (FULL | SYS) == FULL | SYS;
+    let blocked = set & (CARRIER | SEGV) != 0;
     let set = set & !(SEGV | CARRIER);
     set | if blocked { SEGV } else { 0 } | if blocked && full { CARRIER } else { 0 }
 }
 
-/// Our action. A call that a sent SIGSEGV interrupts goes on, unless the program wants to hear of it.
-fn ours(restarts: bool) -> Action {
+/// An action of ours that runs `function` for SIGSYS.
+pub fn for_trap(function: fn(&mut arch::Fault<'_>)) -> Action {
+    action_of(arch::trap_handler(function), true)
+}
+
+/// A call that a sent signal interrupts goes on, unless the program wants to hear of it.
+fn action_of(handler: usize, restarts: bool) -> Action {
     let restart = if restarts { libc::SA_RESTART } else { 0 };
     Action {
-        handler: arch::fault_handler(deliver::on_fault),
+        handler,
         flags: (libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | restart) as u64 | action::RESTORER,
         restorer: arch::restorer(),
         mask: 0,
     }
 }
 
-/// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
-fn set_action(new: Action) -> Action {
-    if action::in_vfork_child() {
-        // It shares the parent's memory, but not the parent's actions in the kernel.
-        let _ = action::set_real(&Action {
-            flags: new.flags | action::RESTORER,
-            restorer: arch::restorer(),
-            ..new
-        });
-        return current();
+fn ours(kept: Kept, restarts: bool) -> Action {
+    match kept {
+        Kept::Segv => action_of(arch::fault_handler(deliver::on_fault), restarts),
+        Kept::Sys => action_of(arch::trap_handler(deliver::on_trap), restarts),
     }
-    let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&new.handler);
-    let _ = action::set_real(&ours(!is_handler || new.flags & libc::SA_RESTART as u64 != 0));
-    if new.handler == libc::SIG_IGN && sys::pending() & SEGV != 0 {
-        // The kernel forgets what waits where the action becomes SIG_IGN.
-        if let Ok(ours) = action::set_real(&new) {
-            let _ = action::set_real(&ours);
-        }
-    }
-    swap(new)
 }
 
-/// Puts our handler into the kernel; what stood there is the program's. False where that is refused.
+/// Sets the program's action; gives the one before. What waits is forgotten where it would be ignored.
+fn set_action(kept: Kept, new: Action) -> Action {
+    if action::in_vfork_child() {
+        // It shares the parent's memory, but not the parent's actions in the kernel. Of SIGSYS our handler
+        // stays to the exec, which ends it.
+        if kept == Kept::Segv {
+            let _ = action::set_real(
+                kept,
+                &Action { flags: new.flags | action::RESTORER, restorer: arch::restorer(), ..new },
+            );
+        }
+        return current(kept);
+    }
+    if kept == Kept::Sys {
+        // Its real action stays as it is: a trapping filter guards it.
+        return swap(kept, new);
+    }
+    let is_handler = ![libc::SIG_DFL, libc::SIG_IGN].contains(&new.handler);
+    let _ = action::set_real(kept, &ours(kept, !is_handler || new.flags & libc::SA_RESTART as u64 != 0));
+    if new.handler == libc::SIG_IGN && sys::pending() & kept.bit() != 0 {
+        // The kernel forgets what waits where the action becomes SIG_IGN.
+        if let Ok(ours) = action::set_real(kept, &new) {
+            let _ = action::set_real(kept, &ours);
+        }
+    }
+    swap(kept, new)
+}
+
+/// Puts our handler of SIGSEGV into the kernel; what stood there is the program's. False where that is refused.
 pub fn take_over() -> bool {
-    let Ok(theirs) = action::set_real(&ours(true)) else { return false };
-    swap(theirs);
-    action::own();
-    KERNEL_LAYOUT.store(next::is_uclibc(), Relaxed);
-    ARMED.store(true, Release);
-    // A mask that was inherited with SIGSEGV in it becomes ours.
-    let mask = sys::signal_mask();
-    if mask & SEGV != 0 {
-        sys::set_signal_mask(to_real(mask));
-    }
-    for number in CALLS {
-        state::watch(number as usize);
-    }
+    let Ok(theirs) = action::set_real(Kept::Segv, &ours(Kept::Segv, true)) else { return false };
+    taken_over(Kept::Segv, theirs);
     true
 }
 
-/// Gives the signal back to the program.
+/// The same for SIGSYS.
+pub fn take_over_sys() -> bool {
+    if is_armed(Kept::Sys) {
+        return true;
+    }
+    let Ok(theirs) = action::set_real(Kept::Sys, &ours(Kept::Sys, true)) else { return false };
+    taken_over(Kept::Sys, theirs);
+    true
+}
+
+fn taken_over(kept: Kept, theirs: Action) {
+    swap(kept, theirs);
+    action::own();
+    KERNEL_LAYOUT.store(next::is_uclibc(), Relaxed);
+    armed_flag(kept).store(true, Release);
+    // A mask that was inherited with the signal in it becomes ours.
+    let mask = sys::signal_mask();
+    if mask & kept.bit() != 0 {
+        sys::set_signal_mask(to_real(mask));
+    }
+    watch_calls();
+}
+
+/// Brings the calls that carry signals to the slow side of `syscall()`, while a handler of ours stands.
+pub fn watch_calls() {
+    if armed() {
+        for number in CALLS {
+            state::watch(number as usize);
+        }
+    }
+}
+
+/// Gives SIGSEGV back to the program.
 pub fn give_back() {
-    ARMED.store(false, Release);
-    for number in CALLS {
-        state::hand_on(&state::HANDED_ON, number as usize);
+    armed_flag(Kept::Segv).store(false, Release);
+    if !armed() {
+        for number in CALLS {
+            state::hand_on(&state::HANDED_ON, number as usize);
+        }
     }
     let mask = sys::signal_mask();
-    let _ = action::set_real(&current());
+    let _ = action::set_real(Kept::Segv, &current(Kept::Segv));
     if mask & CARRIER != 0 {
         sys::set_signal_mask(mask & !CARRIER | SEGV);
     }
@@ -136,16 +221,16 @@ pub fn give_back() {
 /// Runs an exec with the program's own state made real, since handlers end there and masks do not. An
 /// ignored SIGSEGV is so for the other threads too meanwhile: one that jumps to the page just then dies.
 pub fn real_for_exec(exec: impl FnOnce() -> isize) -> isize {
-    if !armed() {
+    if !is_armed(Kept::Segv) {
         return exec();
     }
     let mask = sys::signal_mask();
     let blocked = mask & CARRIER != 0;
-    let ignored = current().handler == libc::SIG_IGN;
+    let ignored = current(Kept::Segv).handler == libc::SIG_IGN;
     if !blocked && !ignored {
         return exec();
     }
-    let ours = if ignored { action::set_real(&current()).ok() } else { None };
+    let ours = if ignored { action::set_real(Kept::Segv, &current(Kept::Segv)).ok() } else { None };
     if blocked {
         sys::set_signal_mask(mask & !CARRIER | SEGV);
     }
@@ -154,7 +239,7 @@ pub fn real_for_exec(exec: impl FnOnce() -> isize) -> isize {
         sys::set_signal_mask(mask);
     }
     if let Some(ours) = ours {
-        let _ = action::set_real(&ours);
+        let _ = action::set_real(Kept::Segv, &ours);
     }
     result
 }
@@ -177,8 +262,13 @@ mod tests {
     #[test]
     fn sets_read_back_as_they_were_set() {
         for set in [0, SEGV, u64::MAX, signal_bit(libc::SIGINT) | SEGV, !(SEGV | CARRIER)] {
-            assert_eq!(to_virtual(to_real(set)), set, "{set:x}");
-            assert_eq!(to_real(set) & SEGV, 0);
+            for sys in [false, true] {
+                // Alone SIGSYS cannot be carried: that is the stated difference.
+                let set = if sys && set & FULL != FULL { set & !SYS } else { set };
+                assert_eq!(shown(real(set, true, sys), true, sys), set, "{set:x} {sys}");
+                assert_eq!(real(set, true, sys) & SEGV, 0);
+                assert_eq!(shown(real(set, false, sys), false, sys), set, "{set:x} {sys}");
+            }
         }
     }
 }

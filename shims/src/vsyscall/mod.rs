@@ -84,7 +84,7 @@ pub fn at_start() {
         // Nothing tells what a static program was linked with.
         Vsyscall::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
     };
-    if !(wanted && arm()) {
+    if !(wanted && arm()) && !signals::armed() {
         state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
 }

@@ -1,0 +1,131 @@
+//! `evercall run --trap`: calls that no exported symbol sees, made inside libc or by an inline instruction, are
+//! trapped by a filter, and the handler of SIGSYS carries them out by the rule of their number. A host's own
+//! trapping filter is answered likewise.
+//!
+//! Filters live through exec and handlers do not, so every program that is executed under such a filter has to
+//! have the handler before it makes a trapped call: `static_exec` sees to that.
+
+use super::filter::{self, Verdict};
+use super::survey::{Answer, Survey};
+use crate::dispatch;
+use crate::logging;
+use crate::settings;
+use crate::signals;
+use crate::start;
+use crate::state;
+use crate::static_exec;
+use crate::sys::{self, User};
+use crate::text::Text;
+use evercall_rules::Trigger;
+use evercall_rules::packed::RuleId;
+
+/// `EVERCALL_TRAP`, set by `evercall run --trap`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    /// Calls are trapped nowhere.
+    Off,
+    /// This program is to install the filter.
+    Asked,
+    /// An earlier program has: the handler has to stand.
+    Armed,
+}
+
+impl Trap {
+    /// By the setting's value: one letter, so that it can be changed where it stands.
+    pub fn parse(value: &[u8]) -> Trap {
+        match value {
+            b"1" => Trap::Asked,
+            b"a" => Trap::Armed,
+            _ => Trap::Off,
+        }
+    }
+}
+
+/// Numbers that are never trapped: what a dynamic loader or a libc may call before our constructor has run,
+/// and what glibc calls with every signal blocked (pthread_create, posix_spawn), where a SIGSYS kills.
+const NEVER: [i64; 9] = [
+    libc::SYS_prlimit64,
+    libc::SYS_getrandom,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_membarrier,
+    libc::SYS_clone3,
+    libc::SYS_close_range,
+    462, // mseal
+    // The log's own, which would log itself for ever.
+    libc::SYS_pwritev2,
+];
+
+/// Arms what the settings ask for, at start.
+pub fn at_start() {
+    match settings::get().trap {
+        Trap::Off => {}
+        Trap::Armed => {
+            signals::take_over_sys();
+        }
+        Trap::Asked => {
+            let armed = arm();
+            // The programs executed from here on inherit the filter, or need not ask again.
+            settings::change_kept(b"EVERCALL_TRAP=", if armed { b'a' } else { b'0' });
+            change_variable(if armed { b'a' } else { b'0' });
+        }
+    }
+}
+
+fn may_be_trapped(rule: RuleId) -> bool {
+    let number = rule.number().map_or(-1, |number| number as i64);
+    rule.trigger() == Trigger::Absent && !rule.refuses() && !NEVER.contains(&number)
+}
+
+/// Installs the filter for the numbers whose rule acts here. False: there are none, or it is refused.
+fn arm() -> bool {
+    let Some(survey) = Survey::take(may_be_trapped) else { return false };
+    let live = RuleId::all().filter(|&rule| {
+        may_be_trapped(rule)
+            && (state::acts(rule) || matches!(survey.of(rule), Answer::Absent | Answer::Refused))
+    });
+    if live.clone().next().is_none() || sys::renounce_new_privileges().is_err() || !signals::take_over_sys() {
+        return false;
+    }
+    let done = filter::install(live.clone().filter_map(RuleId::number), Verdict::Trap, true).is_ok();
+    if logging::is_on() {
+        let mut names = Text::<512>::new();
+        for rule in live {
+            names.push(if names.bytes().is_empty() { b"" } else { b", " }).push(rule.name());
+        }
+        logging::trapping(names.bytes(), done);
+    }
+    done
+}
+
+/// Changes the variable in the environment that the program was given, before it reads it.
+fn change_variable(value: u8) {
+    let place = start::strings(start::environment()).find_map(|string| {
+        match string.to_bytes().strip_prefix(b"EVERCALL_TRAP=") {
+            Some([byte]) => Some(User(core::ptr::from_ref(byte) as usize)),
+            _ => None,
+        }
+    });
+    if let Some(place) = place {
+        let _ = crate::memory::put(place, value);
+    }
+}
+
+/// Bytes of stack that a handler and the log may need.
+const ROOM: usize = 24 << 10;
+
+/// Carries a trapped call out: -ENOSYS where no rule does. `room` is what is left of an alternate stack, if
+/// the handler runs on one.
+pub fn answer(number: usize, args: [usize; 6], room: Option<usize>) -> isize {
+    if let libc::SYS_execve | libc::SYS_execveat = number as i64 {
+        return sys::with_fresh_stack(|| static_exec::exec(number, args));
+    }
+    let Some(rule) = RuleId::of_number(number).filter(|rule| rule.trigger() == Trigger::Absent) else {
+        return -(libc::ENOSYS as isize);
+    };
+    state::act(rule);
+    match room {
+        Some(bytes) if bytes < ROOM => sys::with_fresh_stack(|| dispatch::carry_out(rule, args)),
+        _ => dispatch::carry_out(rule, args),
+    }
+}

@@ -1,0 +1,80 @@
+//! A host profile, as far as it tells what the host answers to system calls: docs/host-profile.md.
+
+use super::{calls, errno, layer::Layer, text, wrong};
+use crate::failure::Failure;
+use seccompiler::SeccompAction;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const OPTION: &str = "--profile";
+
+/// The version that is read here. It grows when a field changes its meaning or goes away.
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Host {
+    syscalls: BTreeMap<String, String>,
+}
+
+/// The filters that make this host answer as that one does.
+pub fn read(file: &Path) -> Result<Vec<Layer>, Failure> {
+    parse(&text(OPTION, file)?, &format!("{OPTION} {}", file.display()))
+        .map_err(|why| wrong(OPTION, file, why))
+}
+
+fn parse(text: &str, origin: &str) -> Result<Vec<Layer>, String> {
+    let json = |error: serde_json::Error| format!("it is no host profile: {error}");
+    // First by itself, so that a newer form is told as one.
+    let Versioned { version } = serde_json::from_str(text).map_err(json)?;
+    if version != VERSION {
+        return Err(format!(
+            "it is a host profile of version {version}, and this evercall reads version {VERSION}"
+        ));
+    }
+    let Host { syscalls } = serde_json::from_str(text).map_err(json)?;
+    let mut answers = Vec::new();
+    for (name, answer) in &syscalls {
+        answers.push((calls::number(name)?, self::answer(name, answer)?));
+    }
+    Ok(calls::refusals(origin, answers.into_iter()))
+}
+
+fn answer(name: &str, answer: &str) -> Result<SeccompAction, String> {
+    Ok(match answer {
+        "answers" => SeccompAction::Allow,
+        "killed" => SeccompAction::KillProcess,
+        "trapped" => SeccompAction::Trap,
+        errno => SeccompAction::Errno(errno::number(errno).ok_or_else(|| {
+            format!(
+                "{name}: {errno} is no answer of a host: answers, killed, trapped, or the name of an errno"
+            )
+        })?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever stands in the file, it is read or refused.
+        #[test]
+        fn no_text_is_too_damaged(
+            version in 0..3u32,
+            name in "statx|clone3|[a-z_0-9]{0,9}",
+            answer in "answers|killed|trapped|E[A-Z]{2,5}|\\PC{0,6}",
+            cut in 0..80usize,
+        ) {
+            let whole = serde_json::json!({"version": version, "syscalls": {name: answer}}).to_string();
+            let _ = parse(&whole, "");
+            let _ = parse(&whole.chars().take(cut).collect::<String>(), "");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Rules that answer ENOSYS: what a filter answers with EPERM becomes what callers fall back on, and the kernel's
+//! own EPERM stays. And first forms of calls, whose refusal no probe can tell.
+
+#[path = "common/ask.rs"]
+mod ask;
+mod common;
+
+use ask::{answers, ask, ask_repaired, failure, forced, outcome};
+use evercall_rules::Fidelity;
+use evercall_rules::table::{RULES, Rule};
+
+/// The refusing rules and a question by each door of theirs.
+fn refused(with_probe: bool) -> Vec<(&'static Rule, Vec<String>)> {
+    let rules = RULES.iter().filter(|rule| {
+        rule.fidelity == Fidelity::Refuse && !rule.calls.is_empty() && rule.probe.is_some() == with_probe
+    });
+    rules
+        .map(|rule| {
+            let arguments: Vec<String> =
+                rule.probe.map_or(&[][..], |(_, given)| given).iter().map(i32::to_string).collect();
+            let arguments = arguments.join(" ");
+            let mut questions = vec![format!("syscall {} {arguments}", common::number(rule.calls[0]))];
+            questions.extend(rule.symbols.iter().map(|symbol| format!("symbol {symbol} {arguments}")));
+            (rule, questions)
+        })
+        .collect()
+}
+
+fn assert_all(with_probe: bool, refusal: &str, expected: i32) {
+    let refused = refused(with_probe);
+    assert!(!refused.is_empty());
+    for (rule, questions) in refused {
+        for (question, answer) in
+            questions.iter().zip(answers(&mut ask_repaired(refusal, rule.calls[0]), &questions))
+        {
+            assert_eq!(outcome(&answer), failure(expected), "{}: {question} under {refusal}", rule.name);
+        }
+    }
+}
+
+#[test]
+fn a_filters_eperm_becomes_enosys_where_a_probe_tells_it() {
+    assert_all(true, "EPERM", libc::ENOSYS);
+    assert_all(true, "ENOSYS", libc::ENOSYS);
+}
+
+#[test]
+fn eperm_stays_where_the_kernel_says_it_too() {
+    assert_all(false, "EPERM", libc::EPERM);
+    assert_all(false, "ENOSYS", libc::ENOSYS);
+}
+
+/// eventfd(2) by its first number: the count, and no flags. No probe, since it never fails.
+#[test]
+fn eventfd_without_flags_is_as_native() {
+    const F_GETFD: i32 = libc::F_GETFD;
+    const F_GETFL: i32 = libc::F_GETFL;
+    for count in ["0", "5", "0xffffffff", "-1", "0x100000007"] {
+        let questions = [
+            format!("syscall 284 {count}"),
+            format!("inline 72 3 {F_GETFD}"),
+            format!("inline 72 3 {F_GETFL}"),
+            "inline 1 3 longs:1 8".to_owned(),
+            "inline 0 3 buf:8 8".to_owned(),
+        ];
+        let native = answers(&mut ask(), &questions);
+        assert_eq!(outcome(&native[0]), "3 1234", "the first free descriptor is 3");
+        assert_eq!(native, answers(&mut ask_repaired("ENOSYS", "eventfd"), &questions), "{count}");
+        assert_eq!(native, answers(&mut forced("eventfd"), &questions), "{count}");
+    }
+}
