@@ -109,7 +109,7 @@ static void make(const char *name, int mode, const char *text)
 
 static void tree(void)
 {
-    must(!mkdir("top", 0777) && !chmod("top", 0777) && !mkdir("top/a", 0755) && !mkdir("top/a/b", 0777) && !mkdir("top/shut", 0700), "mkdir");
+    must(!mkdir("top", 0777) && !chmod("top", 0777) && !mkdir("top/a", 0755) && !mkdir("top/a/b", 0777) && !mkdir("top/shut", 0700) && !mkdir("top/dark", 0), "mkdir");
     make("outside", 0644, "outside"), make("top/f", 0666, "f"), make("top/g", 0755, "gg"), make("top/a/f", 0640, "a/f"), make("top/a/b/f", 04711, "");
     make("top/shut/f", 0666, ""), make("top/h", 0, "hhhh");
     must(!mkfifo("top/fifo", 0620), "mkfifo");
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     linkopath = open("top/l", O_PATH | O_NOFOLLOW);
     must(top >= 0 && opath >= 0 && file >= 0 && fileopath >= 0 && linkopath >= 0 && !chdir("top"), "open");
     long user = argc > 2 ? atoi(argv[2])   : (long)geteuid(), real = argc > 3 ? atoi(argv[3]) : user;
-    must(user == (long)geteuid() || (!syscall(SYS_setgroups, 0, NULL) && !syscall(SYS_setresgid, real, user, 0) && !syscall(SYS_setresuid, real, user, 0)), "setresuid");
+    must(argc < 3 || (!syscall(SYS_setgroups, 0, NULL) && !syscall(SYS_setresgid, real, user, 0) && !syscall(SYS_setresuid, real, user, 0)), "setresuid");
     umask(022);
     while (fgets(line, sizeof line, stdin)) {
         char *words[16], *save;

@@ -163,10 +163,13 @@ static void file_attr_lines(void)
     close(folder), close(file), close(path);
 }
 
-int main(int argc, char **argv)
+static void checks(void)
 {
-    const char *folder = begin(argc, argv);
     xattr_lines();
     file_attr_lines();
-    return end(folder);
+}
+
+int main(int argc, char **argv)
+{
+    return in_tree(argc, argv, checks);
 }

@@ -385,14 +385,17 @@ static void memfd_lines(void)
     memfd_of("never to be executed", "name", 8);
 }
 
-int main(int argc, char **argv)
+static void checks(void)
 {
-    const char *folder = begin(argc, argv);
     statx_lines();
     faccessat2_lines();
     fchmodat2_lines();
     renameat2_lines();
     utimensat_lines();
     memfd_lines();
-    return end(folder);
+}
+
+int main(int argc, char **argv)
+{
+    return in_tree(argc, argv, checks);
 }

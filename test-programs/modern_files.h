@@ -100,25 +100,27 @@ static void tree(void)
          "symlink");
 }
 
-/* Makes the tree and steps into its folder. */
-static const char *begin(int argc, char **argv)
+/* Runs the checks in a child, in a folder of its own with the tree in it, which goes whatever becomes of the child. */
+static int in_tree(int argc, char **argv, void (*checks)(void))
 {
-    static char folder[PATH_MAX];
+    char folder[PATH_MAX], command[PATH_MAX + 16];
+    int status = 0;
     snprintf(folder, sizeof folder, "%s/modern-files-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     by_symbol = argc > 1 && !strcmp(argv[1], "symbol");
     umask(022);
-    must(mkdtemp(folder) && !chdir(folder) && !chmod(".", 0755), folder);
-    read_only = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memset(long_name, 'l', sizeof long_name - 1);
-    memset(long_path, '/', sizeof long_path - 1);
-    tree();
-    return folder;
-}
-
-static int end(const char *folder)
-{
-    char command[PATH_MAX + 16];
-    must(!chdir("/"), "chdir");
+    must(mkdtemp(folder) != NULL, folder);
+    pid_t child = fork();
+    if (!child) {
+        must(!chdir(folder) && !chmod(".", 0755), folder);
+        read_only = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memset(long_name, 'l', sizeof long_name - 1);
+        memset(long_path, '/', sizeof long_path - 1);
+        tree();
+        checks();
+        fflush(stdout);
+        _exit(0);
+    }
+    must(waitpid(child, &status, 0) == child, "waitpid");
     snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command) != 0;
+    return system(command) || status;
 }

@@ -114,6 +114,7 @@ fn path() -> impl Strategy<Value = String> {
         "deep",
         "null",
         "shut",
+        "dark",
         "hidden",
         "fifo",
         "new",
@@ -217,7 +218,7 @@ fn look() -> impl Strategy<Value = String> {
 }
 
 fn access(flags: &'static [u64]) -> impl Strategy<Value = String> {
-    (folder(), path(), prop_oneof![9 => 0..8u64, 1 => any::<u64>()], bits(flags))
+    (folder(), path(), prop_oneof![18 => 0..8u64, 1 => 8..32u64, 1 => any::<u64>()], bits(flags))
         .prop_map(|(folder, path, mode, flags)| format!("faccessat2 {folder} {path} {mode:#x} {flags:#x}"))
 }
 

@@ -1,6 +1,6 @@
 //! The times of a file: `utimensat(2)`.
 
-use super::descriptor_paths::{check_open, is_link, names_itself, object, proc_path};
+use super::descriptor_paths::{check_open, names_itself, object, proc_path};
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno, Result, User};
@@ -12,7 +12,8 @@ const UTIME_NOW: i64 = (1 << 30) - 1;
 const UTIME_OMIT: i64 = (1 << 30) - 2;
 
 /// `utimensat` by futimesat(2) and utimes(2), to microseconds (fs/utimes.c). A time to be left alone is read
-/// and written back. EINVAL, EFAULT, EBADF, the errors of a path, and ENOSYS for a link's own times.
+/// and written back. EINVAL, EFAULT, EBADF, the errors of a path, and ENOSYS where /proc is
+/// needed (AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH) and missing.
 pub fn utimensat(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"futimesat");
@@ -30,7 +31,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
             return Err(Errno(libc::EINVAL));
         }
         check_open(folder)?;
-        let times = in_microseconds(times, &sys::stat_itself(folder)?)?;
+        let times = in_microseconds(times, &sys::fstat(folder)?)?;
         return sys::set_times_user(folder, path, times.as_ref());
     }
     if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
@@ -45,11 +46,8 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
     }
     if flags & libc::AT_SYMLINK_NOFOLLOW != 0 {
         let object = object(folder, path, flags)?;
-        let stat = sys::stat_itself(object.0)?;
-        let times = in_microseconds(times, &stat)?;
-        if is_link(stat.st_mode) {
-            return Err(Errno(libc::ENOSYS));
-        }
+        let times = in_microseconds(times, &sys::fstat(object.0)?)?;
+        // A link of /proc leads to just that object, and no further if it is a link.
         return of_object(object.0, times.as_ref());
     }
     let times = in_microseconds(times, &sys::stat_user_in(folder, path, 0)?)?;
