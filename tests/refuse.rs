@@ -12,7 +12,9 @@ use evercall_rules::table::{RULES, Rule};
 /// The refusing rules and a question by each door of theirs.
 fn refused(with_probe: bool) -> Vec<(&'static Rule, Vec<String>)> {
     let rules = RULES.iter().filter(|rule| {
-        rule.fidelity == Fidelity::Refuse && !rule.calls.is_empty() && rule.probe.is_some() == with_probe
+        // fallocate refuses as a file system without it, after the checks of its arguments.
+        let answers_enosys = rule.fidelity == Fidelity::Refuse && rule.does == "answers ENOSYS";
+        answers_enosys && !rule.calls.is_empty() && rule.probe.is_some() == with_probe
     });
     rules
         .map(|rule| {

@@ -36,8 +36,8 @@ enum Becomes {
     Itself,
     /// This copy.
     Copy(Fd),
-    /// This copy of a script's interpreter, with words of the script's first line before the arguments.
-    Script(Fd, Words),
+    /// This copy of a script's interpreter, with the words of the script's first line before the arguments.
+    Script(Fd),
 }
 
 /// The interpreter of a script and its argument.
@@ -56,7 +56,8 @@ pub fn exec(number: usize, args: [usize; 6]) -> isize {
         at_folder && args[4] as i32 & libc::AT_EMPTY_PATH != 0 && memory::get::<u8>(path) == Ok(0);
     let path = if by_descriptor { User::NULL } else { path };
     environment::with_kept(File::In(folder, path), envp, |envp| {
-        signals::real_for_exec(|| match judge(folder, path) {
+        let mut words = Words { interpreter: Text::new(), argument: Text::new() };
+        signals::real_for_exec(|| match judge(folder, path, &mut words) {
             Ok(Becomes::Itself) => {
                 let mut args = args;
                 args[5] = MAGIC;
@@ -66,10 +67,10 @@ pub fn exec(number: usize, args: [usize; 6]) -> isize {
                 sys::call(number as i64, args)
             }
             Ok(Becomes::Copy(copy)) => sys::exec_file(&copy, argv.0, envp, MAGIC),
-            Ok(Becomes::Script(copy, words)) if folder == libc::AT_FDCWD => {
-                script(&copy, words, [path, argv, envp])
+            Ok(Becomes::Script(copy)) if folder == libc::AT_FDCWD => {
+                script(&copy, &mut words, [path, argv, envp])
             }
-            Ok(Becomes::Script(..)) => refused(Errno(libc::ENOEXEC)),
+            Ok(Becomes::Script(_)) => refused(Errno(libc::ENOEXEC)),
             Err(error) => refused(error),
         })
     })
@@ -83,11 +84,11 @@ fn refused(error: Errno) -> isize {
 
 /// Judges the file of an exec. An error is why the program cannot have the handler: executed all the same, it
 /// would die at its first trapped call.
-fn judge(folder: i32, path: User) -> Result<Becomes> {
+fn judge(folder: i32, path: User, words: &mut Words) -> Result<Becomes> {
     let first = open(folder, path);
     // What cannot be opened is the kernel's to judge.
     let Ok(mut file) = first else { return Ok(Becomes::Itself) };
-    let mut words: Option<Words> = None;
+    let mut is_script = false;
     for _ in 0..SCRIPT_LEVELS {
         let mut start = [0u8; PATH];
         let Ok(length) = sys::pread(file.0, &mut start, 0) else { return Ok(Becomes::Itself) };
@@ -97,16 +98,14 @@ fn judge(folder: i32, path: User) -> Result<Becomes> {
                 return Ok(Becomes::Itself);
             }
             let copy = interpreted(&file)?;
-            return Ok(match words {
-                Some(words) => Becomes::Script(copy, words),
-                None => Becomes::Copy(copy),
-            });
+            return Ok(if is_script { Becomes::Script(copy) } else { Becomes::Copy(copy) });
         };
-        let mut found = first_line(line);
-        let interpreter = sys::open(found.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0);
-        let Ok(interpreter) = interpreter else { return Ok(Becomes::Itself) };
-        if words.is_some() {
-            // A script that interprets a script: its static interpreter is out of reach.
+        if is_script {
+            // A script that interprets a script: static behind it, its interpreter could not be given its words.
+            let mut inner = Words { interpreter: Text::new(), argument: Text::new() };
+            first_line(line, &mut inner);
+            let interpreter = sys::open(inner.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0);
+            let Ok(interpreter) = interpreter else { return Ok(Becomes::Itself) };
             let mut header = [0u8; FILE_HEADER];
             let _ = sys::pread(interpreter.0, &mut header, 0);
             return if is_static(&interpreter, &header)? {
@@ -115,20 +114,21 @@ fn judge(folder: i32, path: User) -> Result<Becomes> {
                 Ok(Becomes::Itself)
             };
         }
-        words = Some(found);
+        is_script = true;
+        first_line(line, words);
+        let interpreter = sys::open(words.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0);
+        let Ok(interpreter) = interpreter else { return Ok(Becomes::Itself) };
         file = interpreter;
     }
     Ok(Becomes::Itself)
 }
 
 /// The words of a script's first line, as the kernel divides them.
-fn first_line(line: &[u8]) -> Words {
+fn first_line(line: &[u8], found: &mut Words) {
     let line = trim(line.split(|&b| b == b'\n').next().unwrap_or(line));
     let mut words = line.splitn(2, |&b| b == b' ' || b == b'\t');
-    let mut found = Words { interpreter: Text::new(), argument: Text::new() };
     found.interpreter.push(words.next().unwrap_or(b""));
     found.argument.push(trim(words.next().unwrap_or(b"")));
-    found
 }
 
 fn open(folder: i32, path: User) -> Result<Fd> {
@@ -221,7 +221,7 @@ fn interpreted(file: &Fd) -> Result<Fd> {
 }
 
 /// Executes a script's interpreter: its own words, the script's path, and the arguments behind the first.
-fn script(copy: &Fd, mut words: Words, [path, argv, envp]: [User; 3]) -> isize {
+fn script(copy: &Fd, words: &mut Words, [path, argv, envp]: [User; 3]) -> isize {
     let mut count = 0;
     while count < ARGUMENTS && memory::get::<usize>(argv.at(count * 8)).is_ok_and(|word| word != 0) {
         count += 1;

@@ -141,6 +141,9 @@ signal_doors! {
     };
 }
 
+/// What is left of a call when its set has been changed.
+type Rest<'a> = dyn Fn([usize; 6]) -> isize + 'a;
+
 /// A function that carries a set, and whose system call has a rule: `kernel` gives the arguments of that call,
 /// `armed` runs the rest with the set changed while a handler of ours stands.
 #[cold]
@@ -150,7 +153,7 @@ fn by_rule_slow(
     native: &Native<'_>,
     args: [usize; 6],
     kernel: fn([usize; 6]) -> [usize; 6],
-    armed: fn([usize; 6], &dyn Fn([usize; 6]) -> isize) -> isize,
+    armed: fn([usize; 6], &Rest<'_>) -> isize,
 ) -> isize {
     let errno_before = errno::get();
     let work = |args| {

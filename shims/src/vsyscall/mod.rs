@@ -84,7 +84,8 @@ pub fn at_start() {
         // Nothing tells what a static program was linked with.
         Vsyscall::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
     };
-    if !(wanted && arm()) && !signals::armed() {
+    let stands = wanted && arm();
+    if !(stands || signals::armed()) {
         state::hand_on(&state::SYMBOLS_HANDED_ON, RuleId::Signals.slot());
     }
 }
