@@ -394,13 +394,27 @@ static void make_sendmmsg(void)
 }
 
 static uint32_t *word, *other_word;
-static int waiters_done;
+static volatile int waiter_ids[8];
 
-static void *wait_on_word(void *mask)
+static void *wait_on_word(void *index)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 5, NULL, NULL, (uint32_t)(long)mask);
-    __atomic_add_fetch(&waiters_done, 1, __ATOMIC_SEQ_CST);
+    int i = (int)(long)index;
+    waiter_ids[i] = (int)syscall(SYS_gettid);
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 5, NULL, NULL, 1 + i % 2);
     return NULL;
+}
+
+/* Whether a thread sleeps in futex(2): the kernel says so. */
+static int sleeps(int id)
+{
+    char path[64], text[8] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", id);
+    FILE *file = id ? fopen(path, "r") : NULL;
+    if (!file)
+        return 0;
+    char *got = fgets(text, sizeof text, file);
+    fclose(file);
+    return got && atoi(text) == SYS_futex;
 }
 
 /* Two words, and threads that sleep on the first: with mask 1, 2, 1, 2... */
@@ -410,14 +424,16 @@ static int sleepers(void)
     int count = (int)number("waiters", 0);
     word = place(value("word", "buf"), 4);
     other_word = (uint32_t *)edge(4);
-    waiters_done = 0;
     if ((long)word > 0x12345000 && !is("word", "high"))
         *word = 5;
     *other_word = 6;
-    for (int i = 0; i < count; i++)
-        pthread_create(&threads[i], NULL, wait_on_word, (void *)(long)(1 + i % 2));
-    if (count)
-        usleep(30000);
+    for (int i = 0; i < count; i++) {
+        waiter_ids[i] = 0;
+        pthread_create(&threads[i], NULL, wait_on_word, (void *)(long)i);
+        /* One after the other, since they are woken in the order they came. */
+        while (!sleeps(waiter_ids[i]))
+            sched_yield();
+    }
     return count;
 }
 
@@ -425,11 +441,9 @@ static void awake(int count, int of_other)
 {
     if (!count)
         return;
-    usleep(20000);
-    printf(" awake %d", __atomic_load_n(&waiters_done, __ATOMIC_SEQ_CST));
     long first = syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 100);
     long second = syscall(SYS_futex, other_word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 100);
-    printf(" left %ld and %ld", first, second);
+    printf(" awake %ld left %ld and %ld", count - first - second, first, second);
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
 }
