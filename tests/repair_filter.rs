@@ -228,6 +228,10 @@ fn a_filter_of_the_programs_own_is_repaired_for_its_children() {
         assert_eq!(bare_end.matches("Operation not permitted").count(), 2, "{bare_end}");
         let output = succeed(&mut repaired("EPERM", "openat2", &words));
         assert_eq!(text(&output.stdout), WORKS, "{how}");
+        // From a shell it has the mark in its environment.
+        let output =
+            succeed(&mut repaired("EPERM", "openat2", &["sh", "-c", &format!("{}; :", words.join(" "))]));
+        assert_eq!(text(&output.stdout), WORKS, "{how}, from a shell");
     }
 }
 
