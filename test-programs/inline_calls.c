@@ -1,10 +1,12 @@
 /* inline_calls [PROGRAM...]: calls by the bare instruction, past every symbol, before and after the program sets
- * a handler of its own for SIGSYS; then executes the program, if any. Prints what came of them. */
+ * a handler of its own for SIGSYS (not raised with NO_RAISE); then executes the program, if any. Prints what came
+ * of them. With SMALL_STACK it has an alternate stack of 8 KiB. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,8 +31,19 @@ static void calls(const char *when)
         close(descriptor);
 }
 
+/* An alternate stack of 8 KiB as many programs have it, here behind a page that cannot be touched. */
+static void small_stack(void)
+{
+    char *stack = mmap(0, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t alternate = {.ss_sp = stack + 4096, .ss_size = 2 * 4096};
+    mprotect(stack, 4096, PROT_NONE);
+    sigaltstack(&alternate, 0);
+}
+
 int main(int argc, char **argv)
 {
+    if (getenv("SMALL_STACK"))
+        small_stack();
     calls("first");
     struct sigaction action = {.sa_handler = handler}, got;
     sigset_t all;

@@ -141,6 +141,19 @@ fn a_shell_runs_a_hundred_commands() {
     assert_eq!(text(&succeed(&mut trapped(&["sh", "-c", script])).stdout), native(&["sh", "-c", script]));
 }
 
+/// The handler and the log need more than an alternate stack may have.
+#[test]
+fn on_a_small_alternate_stack() {
+    for name in ["inline_calls", "inline_calls.static"] {
+        let expected = text(&succeed(bare(program(name)).env("NO_RAISE", "1")).stdout);
+        let mut command = trapped(&[&path(name)]);
+        command.env("SMALL_STACK", "1").env("NO_RAISE", "1").env("EVERCALL_LOG", "all");
+        let said = text(&succeed(&mut command).stdout);
+        assert_eq!(said.lines().next(), expected.lines().next(), "{name}");
+        assert_eq!(said.lines().last(), expected.lines().last(), "{name}");
+    }
+}
+
 #[test]
 fn failing_execs_fail_as_ever() {
     let script = "import os\nfor p in ['/none', '/etc/passwd', '/', '/etc/passwd/x']:\n try: os.execv(p, [p])\n except OSError as e: print(p, e.errno)\n";
