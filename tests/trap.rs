@@ -37,6 +37,8 @@ fn inline_calls_are_carried_out() {
     );
     assert_eq!(plain, refused, "without --trap no symbol sees them");
     assert_eq!(text(&succeed(&mut trapped(&[&inline])).stdout), native(&[&inline]));
+    let musl = path("inline_calls.musl");
+    assert_eq!(text(&succeed(&mut trapped(&[&musl, &inline])).stdout), native(&[&musl, &inline]));
 }
 
 #[test]
