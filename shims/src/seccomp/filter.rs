@@ -79,55 +79,48 @@ pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: b
 /// What our own guarded calls carry in the sixth argument's register, which these calls do not use.
 pub const MAGIC: usize = u64::from_le_bytes(*b"evercall") as usize;
 
-const MAGIC_LOW: u32 = MAGIC as u32;
-const MAGIC_HIGH: u32 = (MAGIC >> 32) as u32;
-
 // Each guard is left with the number still loaded, or by a return.
 impl Program {
     /// execve and execveat are trapped, unless they are ours.
     fn guard_execs(&mut self) {
         self.push(JUMP_EQUAL, [1, 0], libc::SYS_execve as u32);
         self.push(JUMP_EQUAL, [0, 6], libc::SYS_execveat as u32);
-        self.push(LOAD, [0, 0], argument(5));
-        self.push(JUMP_EQUAL, [0, 3], MAGIC_LOW);
-        self.push(LOAD, [0, 0], argument(5) + 4);
-        self.push(JUMP_EQUAL, [0, 1], MAGIC_HIGH);
-        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
-        self.push(RETURN, [0, 0], libc::SECCOMP_RET_TRAP);
+        self.unless_ours(libc::SECCOMP_RET_TRAP);
     }
 
     /// A new action for SIGSYS past libc (Go's runtime, the child of posix_spawn) would take our handler away:
     /// it is answered with success. No SIGSYS for it, since the second makes it with all signals blocked.
     fn guard_action(&mut self) {
-        self.push(JUMP_EQUAL, [0, 10], libc::SYS_rt_sigaction as u32);
-        self.push(LOAD, [0, 0], argument(0));
-        self.push(JUMP_EQUAL, [0, 7], libc::SIGSYS as u32);
-        self.push(LOAD, [0, 0], argument(1));
-        self.push(JUMP_EQUAL, [5, 0], 0);
-        self.push(LOAD, [0, 0], argument(5));
-        self.push(JUMP_EQUAL, [0, 2], MAGIC_LOW);
-        self.push(LOAD, [0, 0], argument(5) + 4);
-        self.push(JUMP_EQUAL, [1, 0], MAGIC_HIGH);
-        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ERRNO);
-        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+        self.guard(libc::SYS_rt_sigaction, [1, 0], libc::SIGSYS, libc::SECCOMP_RET_ERRNO);
     }
-}
 
-impl Program {
     /// A mask that blocks more signals is trapped: with SIGSYS blocked the next trapped call would kill. glibc
     /// blocks all signals around clone and exec, static programs as they like.
     fn guard_mask(&mut self) {
-        self.push(JUMP_EQUAL, [0, 10], libc::SYS_rt_sigprocmask as u32);
+        self.guard(libc::SYS_rt_sigprocmask, [0, 1], libc::SIG_UNBLOCK, libc::SECCOMP_RET_TRAP);
+    }
+
+    /// A call with this value in its first argument (`[1, 0]`) or another one (`[0, 1]`), and no NULL in its
+    /// second, is answered so, unless it is ours.
+    fn guard(&mut self, number: i64, which: [u8; 2], first: i32, answer: u32) {
+        self.push(JUMP_EQUAL, [0, 12], number as u32);
         self.push(LOAD, [0, 0], argument(0));
-        self.push(JUMP_EQUAL, [7, 0], libc::SIG_UNBLOCK as u32);
-        self.push(LOAD, [0, 0], argument(1));
-        self.push(JUMP_EQUAL, [5, 0], 0);
-        self.push(LOAD, [0, 0], argument(5));
-        self.push(JUMP_EQUAL, [0, 2], MAGIC_LOW);
-        self.push(LOAD, [0, 0], argument(5) + 4);
-        self.push(JUMP_EQUAL, [1, 0], MAGIC_HIGH);
-        self.push(RETURN, [0, 0], libc::SECCOMP_RET_TRAP);
+        self.push(JUMP_EQUAL, which, first as u32);
         self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+        self.push(LOAD, [0, 0], argument(1));
+        self.push(JUMP_EQUAL, [0, 1], 0);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+        self.unless_ours(answer);
+    }
+
+    /// Six instructions.
+    fn unless_ours(&mut self, answer: u32) {
+        self.push(LOAD, [0, 0], argument(5));
+        self.push(JUMP_EQUAL, [0, 3], MAGIC as u32);
+        self.push(LOAD, [0, 0], argument(5) + 4);
+        self.push(JUMP_EQUAL, [0, 1], (MAGIC >> 32) as u32);
+        self.push(RETURN, [0, 0], libc::SECCOMP_RET_ALLOW);
+        self.push(RETURN, [0, 0], answer);
     }
 }
 
