@@ -1,0 +1,199 @@
+//! The process: its life, its limits, its rights, its clocks.
+
+use super::{Blocked, Errno, Fd, Result, User, call, check, result, with_words, zeroed};
+use crate::arch::syscall;
+use core::ffi::CStr;
+use libc::{SYS_exit, c_int};
+
+/// Whether a group is among the supplementary groups of this thread: getgroups(2).
+pub fn in_groups(group: u32) -> bool {
+    let count = ask!(libc::SYS_getgroups, 0, 0).unwrap_or(0);
+    let found = with_words(count.div_ceil(2), |words| {
+        let got = ask!(libc::SYS_getgroups, words.len() * 2, words.as_mut_ptr()).unwrap_or(0);
+        let groups = words.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]);
+        isize::from(groups.take(got).any(|one| one == group))
+    });
+    found == Some(1)
+}
+
+/// clock_gettime(CLOCK_MONOTONIC): seconds and nanoseconds.
+pub fn monotonic() -> (i64, i64) {
+    let mut time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time);
+    (time.tv_sec, time.tv_nsec)
+}
+
+/// exit_group(2).
+pub fn exit(status: usize) -> ! {
+    loop {
+        call(libc::SYS_exit_group, [status, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Names this process (prctl(PR_SET_NAME)) after the last part of a path on the first stack.
+pub fn name_after(path: usize) {
+    if path == 0 {
+        return;
+    }
+    // SAFETY: argv[0], laid NUL-terminated by the kernel.
+    let path = unsafe { CStr::from_ptr(path as *const core::ffi::c_char) };
+    let length = path.to_bytes().rsplit(|&b| b == b'/').next().map_or(0, <[u8]>::len);
+    let start = path.to_bytes().len() - length;
+    call(libc::SYS_prctl, [libc::PR_SET_NAME as usize, path.as_ptr() as usize + start, 0, 0, 0, 0]);
+}
+
+/// getpid(2).
+pub fn getpid() -> i32 {
+    call(libc::SYS_getpid, [0; 6]) as i32
+}
+
+/// Whether an exec raised the rights, where AT_SECURE is not known: the real and effective ids differ, or
+/// the kernel made the process undumpable, as it does for file capabilities too.
+pub fn raised_rights() -> bool {
+    let ask = |number| call(number, [0; 6]);
+    let dumpable = call(libc::SYS_prctl, [libc::PR_GET_DUMPABLE as usize, 0, 0, 0, 0, 0]);
+    ask(libc::SYS_getuid) != ask(libc::SYS_geteuid)
+        || ask(libc::SYS_getgid) != ask(libc::SYS_getegid)
+        || dumpable != 1
+}
+
+/// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.
+pub fn now() -> (i64, i64) {
+    let mut time: libc::timespec = zeroed();
+    let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut time);
+    (time.tv_sec, time.tv_nsec)
+}
+
+/// clock_settime(CLOCK_REALTIME).
+pub fn set_clock(seconds: i64) -> Result<usize> {
+    let time = libc::timespec { tv_sec: seconds, tv_nsec: 0 };
+    ask!(libc::SYS_clock_settime, libc::CLOCK_REALTIME, &raw const time)
+}
+
+/// prlimit64(2) on ourselves: sets `new`, if any, and gives the limit from before.
+pub fn prlimit(resource: u32, new: Option<libc::rlimit64>) -> Result<libc::rlimit64> {
+    let mut old: libc::rlimit64 = zeroed();
+    let new = new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    ask!(libc::SYS_prlimit64, 0, resource, new, &raw mut old)?;
+    Ok(old)
+}
+
+/// getrlimit(2): soft and hard limit.
+pub fn getrlimit(resource: u32) -> Result<[u64; 2]> {
+    let mut limit = [0u64; 2];
+    ask!(libc::SYS_getrlimit, resource, limit.as_mut_ptr())?;
+    Ok(limit)
+}
+
+/// setrlimit(2): soft and hard limit.
+pub fn setrlimit(resource: u32, limit: [u64; 2]) -> Result<usize> {
+    ask!(libc::SYS_setrlimit, resource, limit.as_ptr())
+}
+
+/// sched_setscheduler(2), or sched_setparam(2) where no policy is given, with a priority.
+pub fn set_scheduler(thread: c_int, policy: Option<c_int>, priority: c_int) -> Result<usize> {
+    match policy {
+        Some(policy) => ask!(libc::SYS_sched_setscheduler, thread, policy, &raw const priority),
+        None => ask!(libc::SYS_sched_setparam, thread, &raw const priority),
+    }
+}
+
+/// The priority of sched_getparam(2).
+pub fn scheduler_priority(thread: c_int) -> Result<c_int> {
+    let mut priority: c_int = 0;
+    ask!(libc::SYS_sched_getparam, thread, &raw mut priority)?;
+    Ok(priority)
+}
+
+/// A clone(2) that CLONE_PIDFD (5.2) would have to give a descriptor for, in a child that ends at once: whether
+/// it did. Kernels before ignore the flag.
+pub fn clone_gives_pidfd() -> bool {
+    let all = Blocked::add(u64::MAX);
+    let mut pidfd: c_int = -1;
+    // No stack, no exit signal: a plain fork.
+    let child = match ask!(libc::SYS_clone, libc::CLONE_PIDFD, 0, &raw mut pidfd, 0, 0) {
+        Ok(0) => loop {
+            call(SYS_exit, [0; 6]);
+        },
+        Ok(child) => child,
+        Err(_) => return false,
+    };
+    while ask!(libc::SYS_wait4, child, 0, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
+    drop(all);
+    if pidfd < 0 {
+        return false;
+    }
+    drop(Fd(pidfd));
+    true
+}
+
+/// execve(2) by a path of ours: gives the errno, if it comes back.
+pub fn execve(path: &CStr, argv: User, envp: User) -> isize {
+    result(ask!(libc::SYS_execve, path.as_ptr(), argv.0, envp.0))
+}
+
+/// prctl(PR_GET_SECCOMP): whether a seccomp filter is installed.
+pub fn under_filter() -> bool {
+    ask!(libc::SYS_prctl, libc::PR_GET_SECCOMP, 0, 0, 0, 0) == Ok(2)
+}
+
+/// prctl(PR_GET_NO_NEW_PRIVS).
+pub fn no_new_privileges() -> bool {
+    ask!(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == Ok(1)
+}
+
+/// prctl(PR_SET_NO_NEW_PRIVS): no exec from here on raises rights.
+pub fn renounce_new_privileges() -> Result<usize> {
+    ask!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+/// Whether a capability is effective: capget(2).
+pub fn has_capability(capability: u32) -> bool {
+    // _LINUX_CAPABILITY_VERSION_3, and pid 0: ourselves.
+    let header = [0x2008_0522u32, 0];
+    // Effective, permitted, inheritable: of the first 32 capabilities, and of the rest.
+    let mut sets = [0u32; 6];
+    let asked = ask!(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr());
+    asked.is_ok() && capability < 32 && sets[0] >> capability & 1 == 1
+}
+
+/// prctl(PR_SET_SECCOMP): a filter of `struct sock_filter` instructions. Not seccomp(2): a filter that kills
+/// may know only the older call, by which it was asked whether there is one.
+pub fn install_filter(code: &[u64]) -> Result<usize> {
+    // struct sock_fprog: an unsigned short and a pointer.
+    let program = [code.len(), code.as_ptr() as usize];
+    ask!(libc::SYS_prctl, libc::PR_SET_SECCOMP, 2, program.as_ptr(), 0, 0)
+}
+
+/// execveat(2) of an open file, with the program's own or our argument list, and a word as above. Comes back
+/// only with -errno.
+pub fn exec_file(file: &Fd, argv: usize, envp: User, word: usize) -> isize {
+    let flags = libc::AT_EMPTY_PATH;
+    result(ask!(libc::SYS_execveat, file.0, c"".as_ptr(), argv, envp.0, flags, word))
+}
+
+/// How a throw-away child ended.
+pub enum ChildEnd {
+    /// It exited with this status.
+    Exited(u8),
+    /// A signal ended it.
+    Killed,
+}
+
+/// Runs one closure in a child of its own memory, which no wait(2) of the program sees (no exit signal).
+/// The closure's result, 0 to 255, is the child's exit status.
+pub fn in_child(work: impl FnOnce() -> u8) -> Result<ChildEnd> {
+    let all = Blocked::add(u64::MAX);
+    // No flags, no stack, no exit signal: a plain fork.
+    let child = ask!(libc::SYS_clone, 0, 0, 0, 0, 0)?;
+    if child == 0 {
+        let status = work();
+        loop {
+            call(SYS_exit, [usize::from(status), 0, 0, 0, 0, 0]);
+        }
+    }
+    let mut status: c_int = 0;
+    while ask!(libc::SYS_wait4, child, &raw mut status, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
+    drop(all);
+    Ok(if status & 0x7f == 0 { ChildEnd::Exited((status >> 8) as u8) } else { ChildEnd::Killed })
+}
