@@ -48,7 +48,7 @@ fn is_right_under_the_shim(command: &[&str]) {
             if preload {
                 run.env("LD_PRELOAD", shim());
             }
-            run.output().expect("deny runs")
+            run.output().expect("evercall simulate runs")
         };
         let refused = text(&run(false).stdout);
         assert_eq!(refused.matches("fails: ").count(), right.lines().count(), "not refused: {refused}");
@@ -131,7 +131,7 @@ fn a_program_with_its_own_entry_point_is_served() {
         let under = |preload: &str, setting: &str, value: &str| {
             let mut run = denied("ENOSYS", "_sysctl");
             run.arg("env").arg(format!("LD_PRELOAD={preload}")).arg(format!("{setting}={value}"));
-            run.arg(program(name)).output().expect("deny runs")
+            run.arg(program(name)).output().expect("evercall simulate runs")
         };
         let witness = under(constructed.to_str().unwrap(), "EVERCALL_LOG", "off");
         assert_eq!(text(&witness.stdout), "fails\n", "{name}: bare");

@@ -6,7 +6,7 @@ mod ask;
 mod common;
 
 use ask::{answer, is_root, outcome};
-use common::{bare, denied, output, program, root, shim, succeed, text};
+use common::{bare, denied, output, program, shim, succeed, text};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,7 +16,7 @@ use std::process::Command;
 /// What `modern_libc` prints where all works.
 const WORKS: &str = "thread: ran\nfaccessat: readable\nuid: 0, effective 0\n";
 
-/// A command behind `deny`, under the shim.
+/// A command under a filter and the shim.
 fn repaired(errno: &str, calls: &str, words: &[&str]) -> Command {
     let mut command = denied(errno, calls);
     command.args(["env", &format!("LD_PRELOAD={}", shim().display())]).args(words);
@@ -100,7 +100,7 @@ fn calls_that_want_a_privilege_first_are_not_repaired() {
 
 /// As nobody, without no_new_privs, under a filter that root installed.
 fn nobody(folder: &Path, words: &[&str]) -> Command {
-    let mut command = bare(root().join("dist/evercall"));
+    let mut command = bare(common::command());
     command.args(["simulate", "--deny", "clone3,faccessat2:EPERM", "--"]);
     command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]);
     command.arg("env").arg(format!("LD_PRELOAD={}", folder.join("libevercall.so").display())).args(words);
@@ -172,8 +172,8 @@ fn sudo_works_under_auto() {
 #[test]
 fn a_filter_that_kills_is_left_alone() {
     // The program makes none of these calls: it lives, and what can be repaired beside them is.
-    let mut command = denied("KILL", "faccessat2,openat2,close_range");
-    command.arg(program("deny")).args(["EPERM", &common::number("clone3")]);
+    let mut command = bare(common::command());
+    command.args(["simulate", "--deny", "faccessat2:KILL,openat2:KILL,close_range:KILL,clone3:EPERM", "--"]);
     command.args(["env", &format!("LD_PRELOAD={}", shim().display()), "/usr/bin/python3", "-c"]);
     command.arg("import threading; t = threading.Thread(target=print, args=('ran',)); t.start(); t.join()");
     assert_eq!(text(&succeed(&mut command).stdout), "ran\n");

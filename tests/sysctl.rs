@@ -407,7 +407,7 @@ fn writes_without_the_right_are_eacces() {
         "syscall _sysctl ints:1,23 2 null null ints:1 4",
         "syscall _sysctl ints:1,7 2 buf:64 longs:64 null 0",
     ];
-    let given = answers(&mut Nobody::new().ask(&[]), &questions.map(str::to_owned));
+    let given = answers(&mut Nobody::new().ask(None), &questions.map(str::to_owned));
     for answer in &given[..3] {
         assert_eq!(outcome(answer), failure(libc::EACCES));
     }

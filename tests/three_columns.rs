@@ -153,7 +153,7 @@ fn the_kernels_own_eperm_is_not_taken_for_a_filter() {
         skip!("needs root to become nobody");
     }
     let nobody = Nobody::new();
-    for before in [&[][..], &["deny", "EPERM", "ustat"][..]] {
+    for before in [None, Some(("EPERM", "ustat"))] {
         // Only root may set the clock, so nobody's clock is safe.
         let mut command = nobody.ask(before);
         let answer = answer(command.env("EVERCALL_LOG", "all"), "symbol stime longs:1000000000");
@@ -180,7 +180,7 @@ fn a_killing_filter_kills_no_sooner_than_bare() {
     let lines = "syscall epoll_create 1\nsyscall ustat 0 null\nsyscall sysfs 3\nsyscall epoll_create 1\n";
     for preload in [false, true] {
         let mut command = denied("KILL", "sysfs");
-        command.arg(program("deny")).args(["EPERM", "ustat"]).arg(program("ask"));
+        command.arg(common::command()).args(common::denying("EPERM", "ustat")).arg(program("ask"));
         if preload {
             command.env("LD_PRELOAD", shim());
         }
@@ -190,7 +190,11 @@ fn a_killing_filter_kills_no_sooner_than_bare() {
     }
     // Without the call that kills everything is answered.
     let mut command = denied("KILL", "sysfs,_sysctl,query_module,uselib,get_kernel_syms,getpmsg");
-    command.arg(program("deny")).args(["EPERM", "ustat"]).arg(program("ask")).env("LD_PRELOAD", shim());
+    command
+        .arg(common::command())
+        .args(common::denying("EPERM", "ustat"))
+        .arg(program("ask"))
+        .env("LD_PRELOAD", shim());
     let given =
         answers(&mut command, &["syscall ustat -1 null".to_owned(), "syscall epoll_create 1".to_owned()]);
     assert_eq!(outcome(&given[0]), failure(libc::EINVAL));

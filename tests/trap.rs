@@ -15,7 +15,7 @@ const CALLS: &str = "ustat,sysfs,epoll_create";
 /// A program under a filter that refuses the calls, by `evercall run --trap`.
 fn trapped(words: &[&str]) -> Command {
     let mut command = denied("ENOSYS", CALLS);
-    command.arg(root().join("dist/evercall")).args(["run", "--trap", "--"]).args(words);
+    command.arg(common::command()).args(["run", "--trap", "--"]).args(words);
     command
 }
 
@@ -32,9 +32,7 @@ fn inline_calls_are_carried_out() {
     let inline = path("inline_calls");
     let refused = text(&succeed(denied("ENOSYS", CALLS).arg(&inline)).stdout);
     assert!(refused.contains("ustat -38, sysfs 0, epoll_create 0"), "the filter refuses: {refused}");
-    let plain = text(
-        &succeed(denied("ENOSYS", CALLS).arg(root().join("dist/evercall")).args(["run", &inline])).stdout,
-    );
+    let plain = text(&succeed(denied("ENOSYS", CALLS).arg(common::command()).args(["run", &inline])).stdout);
     assert_eq!(plain, refused, "without --trap no symbol sees them");
     assert_eq!(text(&succeed(&mut trapped(&[&inline])).stdout), native(&[&inline]));
     let musl = path("inline_calls.musl");
@@ -110,7 +108,7 @@ fn a_setuid_child_runs_without_its_rights() {
         to.display().to_string()
     };
     let (setuid, inline) = (copy(&program("modern_libc"), 0o4755), copy(&program("inline_calls"), 0o4755));
-    let (library, command) = (copy(&common::shim(), 0o755), copy(&root().join("dist/evercall"), 0o755));
+    let (library, command) = (copy(&common::shim(), 0o755), copy(&common::command(), 0o755));
     let mut run = denied("ENOSYS", CALLS);
     run.args([
         "setpriv",

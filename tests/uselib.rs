@@ -265,14 +265,14 @@ fn stime_without_the_right_is_eperm_and_a_bad_pointer_efault() {
     let nobody = Nobody::new();
     let questions = ["null", "bad", "none", "kernel", "edge:7", "longs:1000000000", "longs:0"];
     let questions = questions.map(|at| format!("symbol stime {at}"));
-    let mut command = nobody.ask(&[]);
+    let mut command = nobody.ask(None);
     let given = answers(command.env("EVERCALL_FORCE", "stime"), &questions);
     for (question, answer) in questions.iter().zip(&given) {
         let errno = if question.contains("longs:") { libc::EPERM } else { libc::EFAULT };
         assert_eq!(outcome(answer), failure(errno), "{question}");
     }
     // Another errno than the kernel's own: a filter's on clock_settime reaches the program as it is.
-    let mut command = nobody.ask(&["deny", "EACCES", "227"]);
+    let mut command = nobody.ask(Some(("EACCES", "227")));
     let answer = answer(command.env("EVERCALL_FORCE", "stime"), "symbol stime longs:1000000000");
     assert_eq!(outcome(&answer), failure(libc::EACCES));
 }

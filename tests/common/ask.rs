@@ -2,7 +2,7 @@
 //! line it prints: result, errno, and all bytes of the buffers.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use super::common::{bare, denied, program, shim, text};
+use super::common::{bare, command, denied, denying, program, shim, text};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -104,26 +104,22 @@ pub fn failure(errno: i32) -> String {
 pub struct Nobody(tempfile::TempDir);
 
 impl Nobody {
-    /// Copies `ask`, `deny` and the shim. Needs root.
+    /// Copies `ask`, the command and the shim. Needs root.
     pub fn new() -> Nobody {
         let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
-        for file in [program("ask"), program("deny"), shim()] {
+        for file in [program("ask"), command(), shim()] {
             fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
         }
         Nobody(folder)
     }
 
-    /// `ask` as nobody under the shim, behind the words of another command (`deny`), if any.
-    pub fn ask(&self, before: &[&str]) -> Command {
+    /// `ask` as nobody under the shim, with these calls denied by this errno, if any.
+    pub fn ask(&self, denied: Option<(&str, &str)>) -> Command {
         let mut command = bare("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env"]);
         command.arg(format!("LD_PRELOAD={}", self.0.path().join("libevercall.so").display()));
-        for (index, word) in before.iter().enumerate() {
-            if index == 0 {
-                command.arg(self.0.path().join(word));
-            } else {
-                command.arg(word);
-            }
+        if let Some((errno, calls)) = denied {
+            command.arg(self.0.path().join("evercall")).args(denying(errno, calls));
         }
         command.arg(self.0.path().join("ask"));
         command

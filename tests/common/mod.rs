@@ -45,13 +45,23 @@ pub fn under_shim(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// A program of `test-programs/` run under a seccomp filter that answers calls with an errno:
-/// `denied("ENOSYS", "_sysctl,ustat")`. Add the program and its arguments.
+/// `dist/evercall`.
+pub fn command() -> PathBuf {
+    built("dist/evercall", "build")
+}
+
+/// A program run by `evercall simulate`, as on a host that answers calls with an errno:
+/// `denied("ENOSYS", "_sysctl,ustat")`; also with KILL or TRAP. Add the program and its arguments.
 pub fn denied(errno: &str, calls: &str) -> Command {
-    let numbers: Vec<String> = calls.split(',').map(number).collect();
-    let mut command = bare(program("deny"));
-    command.args([errno, &numbers.join(",")]);
+    let mut command = bare(command());
+    command.args(denying(errno, calls));
     command
+}
+
+/// The words behind the command that do so.
+pub fn denying(errno: &str, calls: &str) -> [String; 4] {
+    let list: Vec<String> = calls.split(',').map(|call| format!("{}:{errno}", number(call))).collect();
+    ["simulate".to_owned(), "--deny".to_owned(), list.join(","), "--".to_owned()]
 }
 
 /// The x86-64 number of a call, as text.
