@@ -1,7 +1,8 @@
 //! `cargo bench --bench bench`: what evercall costs, next to the peers that do a comparable thing.
 //!
-//! Four questions: what a preload adds to an exec, what it adds to a call that no rule acts on, what a
-//! translated call costs next to the modern calls it makes, and what the time functions cost next to the vDSO's. Everything runs pinned to one core, the variants
+//! Five questions: what a preload adds to an exec, what it adds to a call that no rule acts on, what a
+//! translated call costs next to the modern calls it makes, what the time functions cost next to the vDSO's, and
+//! what it costs to make up for a host that refuses or lacks calls. Everything runs pinned to one core, the variants
 //! in turn within each round, and every figure is a median over all rounds: only ratios and differences
 //! within one run mean anything, times do not.
 //!
@@ -17,6 +18,8 @@ mod artifacts;
 mod calls;
 #[path = "bench/machine.rs"]
 mod machine;
+#[path = "bench/modern.rs"]
+mod modern;
 #[path = "bench/report.rs"]
 mod report;
 #[path = "bench/startup.rs"]
@@ -58,6 +61,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     rows.extend(calls::handed_on(&artifacts, rounds)?);
     rows.extend(calls::translated(&artifacts, rounds)?);
     rows.extend(calls::clock(&artifacts, rounds)?);
+    rows.extend(modern::repair_filter(&artifacts, rounds)?);
+    rows.extend(modern::polyfills(&artifacts, rounds)?);
+    rows.extend(modern::trap_door(&artifacts, rounds)?);
+    rows.extend(modern::starts(&artifacts, rounds)?);
     print!("{}", report::table(&rows));
     Ok(())
 }

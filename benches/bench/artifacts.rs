@@ -44,6 +44,14 @@ pub struct Artifacts {
     pub translated: PathBuf,
     /// `programs/clock.c`.
     pub clock: PathBuf,
+    /// `programs/modern.c`.
+    pub modern: PathBuf,
+    /// `programs/refuse.c`, static: its own start is part of what is timed.
+    pub refuse: PathBuf,
+    /// `programs/starts.c`.
+    pub starts: PathBuf,
+    /// The command, next to the shim.
+    pub command: Peer,
 }
 
 impl Artifacts {
@@ -60,6 +68,10 @@ impl Artifacts {
             handed_on: compile("programs/handed_on.c", "handed_on", &[])?,
             translated: compile("programs/translated.c", "translated", &[])?,
             clock: compile("programs/clock.c", "clock", &[])?,
+            modern: compile("programs/modern.c", "modern", &[])?,
+            refuse: compile("programs/refuse.c", "refuse", &["-static"])?,
+            starts: compile("programs/starts.c", "starts", &[])?,
+            command: command(),
         })
     }
 }
@@ -71,6 +83,11 @@ fn shim() -> Result<PathBuf, String> {
         Ok(path) if path.is_file() => Ok(path),
         _ => Err(format!("{} is missing: run `make build` first", path.display())),
     }
+}
+
+fn command() -> Peer {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/evercall");
+    if path.is_file() { Ok(path) } else { Err("make command".into()) }
 }
 
 fn variable_or(name: &str, default: &str) -> OsString {

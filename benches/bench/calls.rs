@@ -18,10 +18,10 @@ const TRANSLATED_LIMIT: f64 = 1.10;
 const FORCED: &str = "epoll_create,ustat,_sysctl";
 
 /// The pairs of each thing timed, in the program's order.
-type Figures = Vec<(String, Vec<Pair>)>;
+pub type Figures = Vec<(String, Vec<Pair>)>;
 
 /// One program under one preload.
-struct Variant<'a> {
+pub struct Variant<'a> {
     name: &'static str,
     goal: Goal,
     preload: Option<&'a Path>,
@@ -29,8 +29,19 @@ struct Variant<'a> {
 }
 
 impl<'a> Variant<'a> {
-    fn new(name: &'static str, goal: Goal, preload: Option<&'a Path>) -> Variant<'a> {
+    /// Without figures yet.
+    pub fn new(name: &'static str, goal: Goal, preload: Option<&'a Path>) -> Variant<'a> {
         Variant { name, goal, preload, figures: Figures::new() }
+    }
+
+    /// Adds the figures of one more run.
+    pub fn extend(&mut self, figures: Figures) {
+        for (name, pairs) in figures {
+            match self.figures.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, all)) => all.extend(pairs),
+                None => self.figures.push((name, pairs)),
+            }
+        }
     }
 }
 
@@ -107,7 +118,8 @@ fn run(program: &Path, preload: Option<&Path>, environment: &[(&str, &str)]) -> 
     run_with(program, &[], preload, environment)
 }
 
-fn run_with(
+/// Runs a program to its end; a failure is an error that tells what it said.
+pub fn run_with(
     program: &Path,
     arguments: &[&str],
     preload: Option<&Path>,
@@ -128,7 +140,7 @@ fn run_with(
 }
 
 /// Adds the lines of a program's output: name, reference, measured, with tabs between.
-fn collect(figures: &mut Figures, output: &Output) -> io::Result<()> {
+pub fn collect(figures: &mut Figures, output: &Output) -> io::Result<()> {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let (name, pair) = parse(line).ok_or_else(|| io::Error::other(format!("not a figure: {line}")))?;
         match figures.iter_mut().find(|(known, _)| known == name) {
@@ -148,7 +160,7 @@ fn parse(line: &str) -> Option<(&str, Pair)> {
 }
 
 /// The rows, those of the same call next to each other. The first variant timed every call.
-fn rows(kind: &str, variants: &[Variant]) -> Vec<Row> {
+pub fn rows(kind: &str, variants: &[Variant]) -> Vec<Row> {
     let Some(first) = variants.first() else { return Vec::new() };
     let calls = first.figures.iter().map(|(name, _)| name);
     calls.flat_map(|name| variants.iter().filter_map(move |variant| row(kind, name, variant))).collect()
