@@ -56,6 +56,12 @@ fn io_by_symbol_is_as_native() {
     assert_third_equals_first("modern_io", &["symbol"], &IO, &DIFFERENCES);
 }
 
+/// glibc does without them by preadv and pwritev, where there are those, but refuses every flag.
+#[test]
+fn flags_are_kept_where_libc_would_drop_the_call() {
+    assert_third_equals_first("modern_io", &["symbol"], &["preadv2", "pwritev2"], &DIFFERENCES);
+}
+
 #[test]
 fn descriptors_and_events_by_number_are_as_native() {
     let calls = [&EVENTS[..], &WITH_MASKS].concat();

@@ -1,12 +1,15 @@
 //! Doors of the families of descriptors and I/O whose arguments differ from the system call's.
 
-use super::by_hand::door;
-use super::{as_kernel, finish};
+use super::{as_kernel, by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
+use crate::start;
 use crate::state;
 use evercall_rules::packed::RuleId;
+
+const ENOSYS: isize = -(libc::ENOSYS as isize);
+const EPERM: isize = -(libc::EPERM as isize);
 
 macro_rules! vector_door {
     ($symbol:ident => $rule:ident) => {
@@ -17,9 +20,29 @@ macro_rules! vector_door {
             static NEXT: Next = Next::unknown();
             let own = [fd, vector, count, at, flags, 0];
             let args = [fd, vector, count, at, 0, flags];
-            door(RuleId::$rule, &NEXT, stringify!($symbol).as_bytes(), own, args)
+            probed(RuleId::$rule, &NEXT, stringify!($symbol).as_bytes(), own, args)
         }
     };
+}
+
+/// A door of a function that changes something, whose libc does without the system call where it is missing,
+/// but with less (glibc: EOPNOTSUPP for every flag): the kernel is asked by the row's probe, until it has answered.
+fn probed(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
+    let errno_before = errno::get();
+    let native = || {
+        let Some(function) = next.find(name) else { return raw(rule, args) };
+        if let Some(probe) = rule.probe() {
+            if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
+                let answer = raw(rule, probe.arguments.map(|argument| argument as isize as usize));
+                if matches!(answer, ENOSYS | EPERM) {
+                    return answer;
+                }
+            }
+        }
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        unsafe { by_rule(rule, function, own) }
+    };
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
 }
 
 vector_door!(preadv2 => Preadv2);
