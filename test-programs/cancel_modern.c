@@ -2,15 +2,19 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 static const char *call;
+static volatile int id_of_thread;
 
 static void cleanup(void *what) { printf("cleanup %s\n", (const char *)what); }
 
@@ -27,15 +31,34 @@ static long block(void)
     if (!strcmp(call, "accept4")) return accept4(server, NULL, NULL, SOCK_CLOEXEC);
     if (!strcmp(call, "recvmmsg")) return recvmmsg(pair[0], &message, 1, 0, NULL);
     if (!strcmp(call, "preadv2")) return preadv2(pair[0], &part, 1, -1, 0);
+    if (!strcmp(call, "epoll_pwait")) {
+        struct epoll_event event;
+        return epoll_pwait(epoll_create1(0), &event, 1, -1, NULL);
+    }
     exit(2);
 }
 
 static void *thread(void *unused)
 {
+    id_of_thread = (int)syscall(SYS_gettid);
     pthread_cleanup_push(cleanup, "outer");
     printf("returned %ld\n", block());
     pthread_cleanup_pop(0);
     return NULL;
+}
+
+/* Whether the thread sleeps: the kernel says so. */
+static int sleeps(void)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", id_of_thread);
+    FILE *file = id_of_thread ? fopen(path, "r") : NULL;
+    if (!file)
+        return 0;
+    char *got = fgets(text, sizeof text, file);
+    fclose(file);
+    char *name_ends = got ? strrchr(text, ')') : NULL;
+    return name_ends && name_ends[2] == 'S';
 }
 
 int main(int argc, char **argv)
@@ -45,7 +68,8 @@ int main(int argc, char **argv)
     call = argv[1];
     alarm(10);
     pthread_create(&id, NULL, thread, NULL);
-    usleep(30000);
+    while (!sleeps())
+        sched_yield();
     pthread_cancel(id);
     pthread_join(id, &end);
     puts(end == PTHREAD_CANCELED ? "cancelled" : "ended");

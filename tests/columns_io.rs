@@ -137,7 +137,7 @@ fn eperm_that_proves_nothing_stays() {
 /// Where the host answers, the doors hand on to libc, whose functions stay cancellation points.
 #[test]
 fn a_thread_is_cancelled_in_libcs_own_functions() {
-    for call in ["accept4", "recvmmsg", "preadv2"] {
+    for call in ["accept4", "recvmmsg", "preadv2", "epoll_pwait"] {
         for preload in [false, true] {
             let mut command = common::bare(common::program("cancel_modern"));
             if preload {
