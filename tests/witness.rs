@@ -133,8 +133,10 @@ fn normalised(line: &str, pid: &str) -> String {
 
 #[test]
 fn what_reaches_the_kernel() {
-    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        skip!("no strace");
+    // Not only missing: in some containers it may not trace.
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        skip!("no strace, or it may not trace here");
     }
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
