@@ -50,7 +50,7 @@ kernels)
     need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
     ;;
 bench)
-    for tool in fakeroot faketime eatmydata; do
+    for tool in fakeroot faketime eatmydata python3; do
         need $tool $tool
     done
     ;;

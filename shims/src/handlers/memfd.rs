@@ -51,7 +51,8 @@ pub fn memfd_create(call: &mut Call<'_>) -> isize {
         let flags = (libc::O_RDWR | close) as usize;
         let again = sys::call_path(libc::SYS_open, proc_path(file.0).c_str(), [flags, 0, 0, 0, 0]);
         if again != failed(libc::ENOENT) {
-            return again;
+            drop(file);
+            return sys::at_lowest(again);
         }
         // No /proc: the first one serves, though F_GETFL shows O_TMPFILE.
         if close == 0 {

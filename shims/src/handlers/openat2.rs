@@ -68,7 +68,7 @@ pub fn openat2(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"openat of each component");
     });
-    walk::open(folder, path, flags as i32, mode, Resolve(resolve))
+    sys::at_lowest(walk::open(folder, path, flags as i32, mode, Resolve(resolve)))
 }
 
 /// build_open_flags (fs/open.c).

@@ -162,6 +162,23 @@ pub fn fcntl(fd: c_int, command: c_int, argument: c_int) -> Result<usize> {
     ask!(libc::SYS_fcntl, fd, command, argument)
 }
 
+/// A descriptor that was opened while others were, under the number that an open without them gives: the
+/// lowest that is free. An error goes through.
+pub fn at_lowest(fd: isize) -> isize {
+    let Ok(number) = c_int::try_from(fd) else { return fd };
+    if number < 0 {
+        return fd;
+    }
+    let given = Fd(number);
+    let keeps_exec =
+        fcntl(number, libc::F_GETFD, 0).is_ok_and(|flags| flags as c_int & libc::FD_CLOEXEC == 0);
+    let command = if keeps_exec { libc::F_DUPFD } else { libc::F_DUPFD_CLOEXEC };
+    match fcntl(number, command, 0).map(|lower| Fd(lower as c_int)) {
+        Ok(lower) if lower.0 < number => lower.into_raw() as isize,
+        _ => given.into_raw() as isize,
+    }
+}
+
 /// pipe2(2), or pipe(2) and fcntl(2) where that is missing or refused.
 pub fn pipe(flags: c_int) -> Result<(Fd, Fd)> {
     let mut fds: [c_int; 2] = [-1; 2];
