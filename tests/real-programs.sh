@@ -35,8 +35,9 @@ check 'dd' 'dd if=/dev/zero of=dd bs=4096 count=10 seek=5 conv=fsync,notrunc sta
     truncate -s 1M t; fallocate -l 4096 t; stat -c %s t; shred -u -n1 dd; ls dd'
 check 'tail -f' 'echo 1 >tailed; (sleep 0.3; echo 2 >>tailed; sleep 0.2; echo 3 >>tailed) & timeout 1.5 tail -f tailed'
 check 'tail --pid' 'sleep 0.2 & timeout 5 tail -s0.05 -f tailed --pid=$!'
-check 'job control' 'set -m; sleep 9 & sleep 0.2 & jobs | sed "s/[0-9]* *$//"; kill %1; wait %1; echo $?; wait %2; echo $?
-    sleep 9 & kill -STOP %%; sleep 0.2; jobs; exec 2>/dev/null; kill -KILL %%; wait %%; echo $?'
+check 'job control' 'exec 2>/dev/null; set -m; sleep 9 & sleep 0.5 & jobs; kill %1; wait %1; echo $?; wait %2; echo $?
+    state() { until [ "$(ps -o s= $!)" = $1 ]; do sleep 0.05; done; }
+    sleep 9 & kill -STOP %%; state T; jobs; kill -CONT %%; state S; jobs; kill %%; wait %%; echo $?'
 check 'bash' 'coproc cat; echo x >&${COPROC[1]}; read -ru ${COPROC[0]} line; echo $line; diff <(seq 3) <(seq 4)
     mapfile -t lines < <(seq 3); echo ${#lines[@]}; test -r /etc/passwd -a -w . && echo yes; [[ -x /etc/passwd ]] || echo no
     trap "echo winch" WINCH; kill -WINCH $$; ulimit -Sn; umask; (ulimit -n 100; ulimit -n)'
