@@ -45,7 +45,7 @@ check 'perl' 'perl -MFile::Temp=tempdir -MSocket -MTime::HiRes=utime -e "
     \$d = tempdir(CLEANUP => 1); print -w \$d ? qq(w\n) : qq(no\n); utime(1000000000.25, 1000000000.5, \$d);
     print((stat \$d)[9], qq(\n)); socketpair(A, B, AF_UNIX, SOCK_STREAM, 0); syswrite A, q(hi); sysread B, \$x, 2;
     print qq(\$x\n); \$| = 1; pipe(R, W); if (fork) { close W; print <R>; wait; print \$? >> 8, qq(\n) } else { print W qq(child\n); close W; exec q(false) }"'
-check 'apt-get --simulate' 'apt-get -qq --simulate remove bash 2>/dev/null | grep "^Remv bash "; apt-cache show bash | grep -m1 ^Package'
+check 'apt-get --simulate' 'apt-get -qq --simulate remove gcc 2>/dev/null | grep -o "^Remv gcc "; apt-cache show bash | grep -m1 ^Package'
 check 'dpkg' 'dpkg-query -W -f "\${Package} \${Status}\n" bash; dpkg -S /bin/bash'
 check 'systemd-tmpfiles' 'command -v systemd-tmpfiles >/dev/null || exit 0
     printf "d $PWD/made/sub 0750 root root\nf $PWD/made/sub/file 0640 root root - text\n" >made.conf
