@@ -25,7 +25,7 @@ need cc gcc
 need ld.bfd binutils
 need $libs/libc.a libc6-dev
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
-rust= lint=
+rust= lint= python_tests=
 case $1 in
 build) ;;
 lint) lints_are_there || lint=missing ;;
@@ -43,6 +43,9 @@ test)
     need javac default-jdk-headless
     need go golang-go
     need sudo sudo
+    need node nodejs
+    set -- /usr/lib/python3.[0-9]*/test/test_os.py
+    [ -e "$1" ] || python_tests=missing
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86
@@ -62,11 +65,11 @@ esac
 
 rust_is_new_enough || rust=missing
 
-if [ -z "$missing$rust$lint" ]; then
+if [ -z "$missing$rust$lint$python_tests" ]; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "missing, to be installed as root:$missing${rust:+ cargo (1.85 or newer)}${lint:+ clippy and rustfmt}" >&2
+    echo "missing, to be installed as root:$missing${python_tests:+ libpython3.*-testsuite}${rust:+ cargo (1.85 or newer)}${lint:+ clippy and rustfmt}" >&2
     exit 1
 fi
 apt-get update -q >/dev/null
@@ -75,6 +78,11 @@ if apt-cache show cargo-web >/dev/null 2>&1; then
     missing="$missing${rust:+ cargo-web rustc-web}${lint:+ rust-web-clippy rustfmt-web}"
 else
     missing="$missing${rust:+ cargo rustc}${lint:+ rust-clippy rustfmt}"
+fi
+# The tests of Python are in a package of the version's own.
+if [ -n "$python_tests" ]; then
+    python=$(apt-cache depends python3 | sed -n 's/.*Depends: python\(3\.[0-9]*\)$/\1/p' | head -n 1)
+    missing="$missing libpython$python-testsuite"
 fi
 echo "installing:$missing"
 # shellcheck disable=SC2086 # a list of words

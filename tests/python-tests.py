@@ -3,12 +3,8 @@
 usage: python-tests.py RESULTS MODULE [PREFIX...]   tests whose id starts with a PREFIX are left out
 """
 
-import re
 import sys
-import time
 import unittest
-
-ADDRESS = re.compile("0x[0-9a-f]+")
 
 
 class Lines(unittest.TestResult):
@@ -18,19 +14,13 @@ class Lines(unittest.TestResult):
         super().__init__()
         self.file = file
         self.came = {}
-        self.started = 0.0
 
     def put(self, test, came):
         self.came.setdefault(test.id(), came)
 
     def write(self, test):
         came = self.came.pop(test.id(), "ok")
-        took = time.monotonic() - self.started
-        print(test.id(), f"{took:.1f}", ADDRESS.sub("0x", " ".join(came.split())), sep="\t", file=self.file, flush=True)
-
-    def startTest(self, test):
-        super().startTest(test)
-        self.started = time.monotonic()
+        print(test.id(), " ".join(came.split()), sep="\t", file=self.file, flush=True)
 
     def stopTest(self, test):
         super().stopTest(test)
@@ -69,12 +59,10 @@ def each(suite):
 
 def main():
     results, module, *left_out = sys.argv[1:]
-    # What has to be clean up and what is not known in a script of another name: the module is loaded by its own name.
     whole = unittest.defaultTestLoader.loadTestsFromName(module)
     left_out = tuple(f"{module}.{prefix}" for prefix in left_out)
     tests = [test for test in each(whole) if not (left_out and test.id().startswith(left_out))]
     with open(results, "w", encoding="utf-8") as file:
-        # A failed set-up of the module is an error of its own.
         unittest.TestSuite(tests).run(Lines(file))
         print("end", file=file)
 
