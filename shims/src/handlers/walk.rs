@@ -120,7 +120,11 @@ impl<'a> Walk<'a> {
             match part.name.bytes() {
                 b"." => self.current = self.here()?,
                 b".." => self.up()?,
-                _ if part.is_last && part.slash && creates => return Err(Errno(libc::EISDIR)),
+                _ if part.is_last && part.slash && creates => {
+                    // The right to search comes first.
+                    self.here()?;
+                    return Err(Errno(libc::EISDIR));
+                }
                 _ if part.is_last && !part.slash && (flags & libc::O_NOFOLLOW != 0 || exclusive) => {
                     if self.resolve.has(Resolve::NO_XDEV) {
                         match sys::open_in(self.current.0, part.name.c_str(), libc::O_PATH | libc::O_NOFOLLOW)
