@@ -93,6 +93,33 @@ fn scripts_of_a_static_interpreter() {
     assert_eq!(said, format!("{expected}0\n"));
 }
 
+/// Without a program header to spare there is no way for the handler: it is not executed, and the reason is told.
+#[test]
+fn a_static_child_that_cannot_have_the_handler_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full");
+    let mut bytes = fs::read(program("inline_calls.static")).unwrap();
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let (table, count) = (word(&bytes, 32) as usize, usize::from(bytes[56]));
+    for at in (0..count).map(|index| table + 56 * index) {
+        // PT_NULL, PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY become a kind that nobody knows.
+        if [0, 4, 0x6474_e551, 0x6474_e553].contains(&word(&bytes, at)) {
+            bytes[at..at + 4].copy_from_slice(&0x6fff_0000u32.to_le_bytes());
+        }
+    }
+    fs::write(&full, bytes).unwrap();
+    fs::set_permissions(&full, Permissions::from_mode(0o755)).unwrap();
+    let full = full.display().to_string();
+    assert!(native(&[&full]).starts_with("first: ustat"), "it runs natively");
+    let said = succeed(&mut trapped(&["sh", "-c", &format!("{full}; echo $?")]));
+    assert_eq!(text(&said.stdout), "126\n");
+    assert!(text(&said.stderr).contains("not executed: without libevercall.so it would die"), "{said:?}");
+    let spawned =
+        format!("import subprocess\ntry: subprocess.run(['{full}'])\nexcept OSError as e: print(e.errno)");
+    let said = succeed(&mut trapped(&["/usr/bin/python3", "-c", &spawned]));
+    assert_eq!(text(&said.stdout), format!("{}\n", libc::ENOEXEC));
+}
+
 /// no_new_privs stands: the program runs, without the rights.
 #[test]
 fn a_setuid_child_runs_without_its_rights() {
