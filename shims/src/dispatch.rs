@@ -70,8 +70,7 @@ pub fn dispatch(
             Trigger::Absent if rule.is_doubted() && !probe::is_sane(rule) => state::act(rule),
             Trigger::Absent => {
                 let answer = native();
-                let may_be_refused = matches!(-answer as i32, libc::ENOSYS | libc::EPERM);
-                if state::acts(rule) && !may_be_refused {
+                if state::acts(rule) && !probe::may_be_refused(answer) {
                     // A filter trapped the call, and the handler has carried it out.
                     return answer;
                 }

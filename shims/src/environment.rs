@@ -69,8 +69,12 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     }
     // A bad environment is the kernel's to refuse.
     let Ok(found) = look_through(envp) else { return exec(envp) };
-    let lost = settings.kept_strings().enumerate().any(|(i, _)| i < KEPT && found.names >> i & 1 == 0);
-    if !(lost || found.foreign_preload.is_some()) || found.off || found.count > VARIABLES {
+    let lost = || {
+        let named = |index: usize| found.names >> index & 1 == 1;
+        let strings = settings.kept_strings().enumerate().take(KEPT);
+        strings.filter(move |&(index, _)| !named(index)).map(|(_, string)| string)
+    };
+    if !(lost().next().is_some() || found.foreign_preload.is_some()) || found.off || found.count > VARIABLES {
         return exec(envp);
     }
     let name = match file {
@@ -81,10 +85,7 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
     let replaced =
         found.foreign_preload.and_then(|(index, string)| joined(string, &mut preload).map(|()| index));
     // Before the copy is made: a thread's 16 KiB do not hold both.
-    let worth_telling = settings
-        .kept_strings()
-        .enumerate()
-        .any(|(i, s)| i < KEPT && found.names >> i & 1 == 0 && !s.starts_with(seccomp::MARK));
+    let worth_telling = lost().any(|string| !string.starts_with(seccomp::MARK));
     if logging::is_on() && (worth_telling || found.foreign_preload.is_some()) {
         let args = [name.0, 0, envp.0, 0, 0, 0];
         logging::translated(RuleId::Exec, &args, b"put back what its environment lost", 0);
@@ -100,12 +101,8 @@ pub fn with_kept(file: File, envp: User, mut exec: impl FnMut(User) -> isize) ->
                 *word = preload.bytes().as_ptr() as usize;
             }
         }
-        for (index, string) in settings.kept_strings().enumerate().take(KEPT) {
-            if found.names >> index & 1 == 0 {
-                if let Some(word) = words.next() {
-                    *word = string.as_ptr() as usize;
-                }
-            }
+        for (word, string) in words.zip(lost()) {
+            *word = string.as_ptr() as usize;
         }
         exec(User(block.as_ptr() as usize))
     });

@@ -1,6 +1,7 @@
 //! Reading files of /proc line by line, with a buffer on the stack.
 
-use crate::sys::{self, Fd, Result};
+use crate::sys::{self, Errno, Fd, Result};
+use crate::text::{Text, parse_decimal, trim};
 use core::ffi::CStr;
 
 /// Bytes of a line that are given out; the rest of a longer one is skipped.
@@ -79,4 +80,14 @@ pub fn read_start<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
         }
     }
     Ok(buffer.get(..length).unwrap_or(&[]))
+}
+
+/// The id of the mount that a descriptor lies on (proc_pid_fdinfo(5), since 3.15).
+pub fn mount_id(fd: &Fd) -> Result<u64> {
+    let mut path = Text::<40>::new();
+    path.push(b"/proc/self/fdinfo/").signed(i64::from(fd.0));
+    let mut buffer = [0u8; 256];
+    let info = read_start(path.c_str(), &mut buffer).map_err(|_| Errno(libc::ENOSYS))?;
+    let id = info.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
+    id.map(trim).and_then(parse_decimal).map(|(id, _)| id).ok_or(Errno(libc::ENOSYS))
 }

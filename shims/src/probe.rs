@@ -32,14 +32,24 @@ pub fn verdict(rule: RuleId, args: [usize; 6], answer: isize) -> Verdict {
     }
 }
 
+/// What the host answers to harmless arguments: no pointer is among them but NULL or one that cannot be mapped.
+pub fn ask(number: usize, arguments: [i32; 6]) -> isize {
+    // SAFETY: harmless, as the caller says.
+    unsafe { arch::syscall(number, arguments.map(|a| a as isize as usize)) }
+}
+
+/// Whether an answer may say that the host lacks a call, or that a filter refuses it.
+pub fn may_be_refused(answer: isize) -> bool {
+    matches!(answer, ENOSYS | EPERM)
+}
+
 /// Whether the number means what it should: some vendors' kernels answer it with nonsense
 /// (opencontainers/runc#5415). ENOSYS and EPERM are for [`verdict`] to judge. A filter that kills here would
 /// have killed at the program's own call, which is due next.
 pub fn is_sane(rule: RuleId) -> bool {
     let (Some(probe), Some(number)) = (rule.probe(), rule.number()) else { return true };
-    // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
-    let answer = unsafe { arch::syscall(number, probe.arguments.map(|a| a as isize as usize)) };
-    answer == -isize::from(probe.errno) || answer == ENOSYS || answer == EPERM
+    let answer = ask(number, probe.arguments);
+    answer == -isize::from(probe.errno) || may_be_refused(answer)
 }
 
 /// Whether a filter refuses a rule's call: harmless arguments get EPERM where the kernel would give the
@@ -59,11 +69,7 @@ fn asked_in_child(number: usize, arguments: [i32; 6], due: u8) -> bool {
     if !sys::under_filter() {
         return false;
     }
-    let end = sys::in_child(|| {
-        // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
-        let answer = unsafe { arch::syscall(number, arguments.map(|a| a as isize as usize)) };
-        u8::try_from(-answer).unwrap_or(0)
-    });
+    let end = sys::in_child(|| u8::try_from(-ask(number, arguments)).unwrap_or(0));
     // ENOSYS where our own filter has repaired it: the EPERM came from another call that libc made instead.
     let refused = |errno: u8| [libc::EPERM, libc::ENOSYS].contains(&i32::from(errno));
     matches!(end, Ok(ChildEnd::Exited(errno)) if errno != due && refused(errno))

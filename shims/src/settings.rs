@@ -35,26 +35,27 @@ pub enum LogTo {
     Path,
 }
 
-/// Where the handler for the vsyscall page stands.
+/// When something is done that costs a little, or may be unwelcome.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Vsyscall {
-    /// In every program.
+pub enum When {
+    /// Always.
     On,
-    /// Where the loaded libc can call the page, and the host has none.
+    /// Where it is needed, and takes nothing from anybody.
     Auto,
-    /// Nowhere.
+    /// Never.
     Off,
 }
 
-/// Whether a seccomp filter of ours may repair what the host's refuses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// Always, for the price of no_new_privs.
-    On,
-    /// Where it takes no rights from anybody.
-    Auto,
-    /// Never, and nothing is asked.
-    Off,
+impl When {
+    /// The value of a setting.
+    fn parse(value: &[u8]) -> Option<When> {
+        match value {
+            _ if is_on(value) => Some(When::On),
+            _ if is_off(value) => Some(When::Off),
+            b"auto" => Some(When::Auto),
+            _ => None,
+        }
+    }
 }
 
 /// What the user asked for.
@@ -71,10 +72,10 @@ pub struct Settings {
     pub nofile: u64,
     /// Whether exec puts the preload back.
     pub keep: bool,
-    /// Whether jumps to the vsyscall page are answered.
-    pub vsyscall: Vsyscall,
-    /// Whether a filter may be installed.
-    pub filter: Filter,
+    /// Whether jumps to the vsyscall page are answered; auto: where the loaded libc can call it, and the host has none.
+    pub vsyscall: When,
+    /// Whether a seccomp filter of ours may repair what the host's refuses; auto: where it takes no rights from anybody.
+    pub filter: When,
     /// The image is known to hold no setuid, setgid or file-capability program.
     pub no_privileged_programs: bool,
     /// What the environment says was found of the host's filter.
@@ -100,8 +101,8 @@ static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
     log_path: Text::new(),
     nofile: NOFILE_LIMIT,
     keep: true,
-    vsyscall: Vsyscall::Auto,
-    filter: Filter::Auto,
+    vsyscall: When::Auto,
+    filter: When::Auto,
     no_privileged_programs: false,
     found: Found::Nothing,
     trap: Trap::Off,
@@ -247,22 +248,8 @@ impl Settings {
                 self.keep = !is_off(value);
                 is_off(value) || is_on(value)
             }
-            b"vsyscall" => {
-                self.vsyscall = match value {
-                    _ if is_on(value) => Vsyscall::On,
-                    _ if is_off(value) => Vsyscall::Off,
-                    _ => Vsyscall::Auto,
-                };
-                self.vsyscall != Vsyscall::Auto || value == b"auto"
-            }
-            b"filter" => {
-                self.filter = match value {
-                    _ if is_on(value) => Filter::On,
-                    _ if is_off(value) => Filter::Off,
-                    _ => Filter::Auto,
-                };
-                self.filter != Filter::Auto || value == b"auto"
-            }
+            b"vsyscall" => Settings::set_when(&mut self.vsyscall, value),
+            b"filter" => Settings::set_when(&mut self.filter, value),
             // What `evercall layer` found in the image.
             b"privileged_programs" => {
                 self.no_privileged_programs = value == b"none";
@@ -284,6 +271,13 @@ impl Settings {
         if !known && self.misunderstood.bytes().is_empty() {
             self.misunderstood.push(key).push(b"=").push(value);
         }
+    }
+
+    /// What is not understood is as if it were not there: `auto`.
+    fn set_when(when: &mut When, value: &[u8]) -> bool {
+        let parsed = When::parse(value);
+        *when = parsed.unwrap_or(When::Auto);
+        parsed.is_some()
     }
 
     fn set_log_to(&mut self, value: &[u8]) -> bool {

@@ -21,9 +21,6 @@ const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const PT_GNU_STACK: u32 = 0x6474_e551;
 const READ_WRITE: u32 = 6;
 
-/// Interpreters of interpreters that the kernel follows (fs/exec.c).
-const SCRIPT_LEVELS: usize = 5;
-
 /// Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE).
 const PATH: usize = 256;
 
@@ -85,59 +82,41 @@ fn refused(error: Errno) -> isize {
 /// Judges the file of an exec. An error is why the program cannot have the handler: executed all the same, it
 /// would die at its first trapped call.
 fn judge(folder: i32, path: User, words: &mut Words) -> Result<Becomes> {
-    let first = open(folder, path);
     // What cannot be opened is the kernel's to judge.
-    let Ok(mut file) = first else { return Ok(Becomes::Itself) };
-    let mut is_script = false;
-    for _ in 0..SCRIPT_LEVELS {
-        let mut start = [0u8; PATH];
-        let Ok(length) = sys::pread(file.0, &mut start, 0) else { return Ok(Becomes::Itself) };
-        let start = start.get(..length).unwrap_or(&[]);
-        let Some(line) = start.strip_prefix(b"#!") else {
-            if !is_static(&file, start)? {
-                return Ok(Becomes::Itself);
-            }
-            let copy = interpreted(&file)?;
-            return Ok(if is_script { Becomes::Script(copy) } else { Becomes::Copy(copy) });
-        };
-        if is_script {
-            // A script that interprets a script: static behind it, its interpreter could not be given its words.
-            let mut inner = Words { interpreter: Text::new(), argument: Text::new() };
-            first_line(line, &mut inner);
-            let interpreter = sys::open(inner.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0);
-            let Ok(interpreter) = interpreter else { return Ok(Becomes::Itself) };
-            let mut header = [0u8; FILE_HEADER];
-            let _ = sys::pread(interpreter.0, &mut header, 0);
-            return if is_static(&interpreter, &header)? {
-                Err(Errno(libc::ENOEXEC))
-            } else {
-                Ok(Becomes::Itself)
-            };
-        }
-        is_script = true;
-        first_line(line, words);
-        let interpreter = sys::open(words.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0);
-        let Ok(interpreter) = interpreter else { return Ok(Becomes::Itself) };
-        file = interpreter;
+    let Ok(file) = open(folder, path) else { return Ok(Becomes::Itself) };
+    let Some(interpreter) = interpreter_of(&file, words) else {
+        return if is_static(&file)? { interpreted(&file).map(Becomes::Copy) } else { Ok(Becomes::Itself) };
+    };
+    // A script that interprets a script: static behind it, its interpreter could not be given its words.
+    let mut inner = Words { interpreter: Text::new(), argument: Text::new() };
+    if let Some(behind) = interpreter_of(&interpreter, &mut inner) {
+        return if is_static(&behind)? { Err(Errno(libc::ENOEXEC)) } else { Ok(Becomes::Itself) };
     }
-    Ok(Becomes::Itself)
+    if is_static(&interpreter)? {
+        interpreted(&interpreter).map(Becomes::Script)
+    } else {
+        Ok(Becomes::Itself)
+    }
 }
 
-/// The words of a script's first line, as the kernel divides them.
-fn first_line(line: &[u8], found: &mut Words) {
+/// The interpreter of a script, and the words of its first line as the kernel divides them. None for what is no
+/// script, or one whose interpreter cannot be opened.
+fn interpreter_of(script: &Fd, words: &mut Words) -> Option<Fd> {
+    let mut start = [0u8; PATH];
+    let length = sys::pread(script.0, &mut start, 0).ok()?;
+    let line = start.get(..length)?.strip_prefix(b"#!")?;
     let line = trim(line.split(|&b| b == b'\n').next().unwrap_or(line));
-    let mut words = line.splitn(2, |&b| b == b' ' || b == b'\t');
-    found.interpreter.push(words.next().unwrap_or(b""));
-    found.argument.push(trim(words.next().unwrap_or(b"")));
+    let mut parts = line.splitn(2, |&b| b == b' ' || b == b'\t');
+    words.interpreter.push(parts.next().unwrap_or(b""));
+    words.argument.push(trim(parts.next().unwrap_or(b"")));
+    sys::open(words.interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0).ok()
 }
 
 fn open(folder: i32, path: User) -> Result<Fd> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     if path.is_null() {
         // fexecve's own descriptor.
-        let mut name = Text::<40>::new();
-        name.push(b"/proc/self/fd/").signed(i64::from(folder));
-        return sys::open(name.c_str(), flags, 0);
+        return sys::open(sys::proc_path(folder).c_str(), flags, 0);
     }
     sys::open_user_in(folder, path, flags)
 }
@@ -155,12 +134,16 @@ fn long(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Whether a file is an x86-64 program without a dynamic loader. The filter lets other architectures through.
-fn is_static(file: &Fd, header: &[u8]) -> Result<bool> {
-    let is_ours = header.starts_with(b"\x7fELF\x02\x01") && half(header, 18) == usize::from(EM_X86_64);
+fn is_static(file: &Fd) -> Result<bool> {
+    let mut header = [0u8; FILE_HEADER];
+    if sys::pread(file.0, &mut header, 0).is_err() {
+        return Ok(false);
+    }
+    let is_ours = header.starts_with(b"\x7fELF\x02\x01") && half(&header, 18) == usize::from(EM_X86_64);
     if !is_ours {
         return Ok(false);
     }
-    Ok(find_header(file, header, |kind, _| kind == PT_INTERP)?.is_none())
+    Ok(find_header(file, &header, |kind, _| kind == PT_INTERP)?.is_none())
 }
 
 const EM_X86_64: u16 = 62;

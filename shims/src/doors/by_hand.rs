@@ -4,6 +4,8 @@ use super::{by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
+use crate::probe;
+use crate::start;
 use crate::state;
 use evercall_rules::packed::RuleId;
 
@@ -14,6 +16,31 @@ pub(super) fn door(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args
         // SAFETY: the caller's own call, to whom it would have gone without us.
         Some(function) => unsafe { by_rule(rule, function, own) },
         None => raw(rule, args),
+    };
+    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
+}
+
+/// A door whose libc does without the system call where it is missing, less well than the rule: until the kernel
+/// has answered it is asked itself, by `question`, before libc is.
+pub(super) fn kernel_first(
+    rule: RuleId,
+    next: &Next,
+    name: &[u8],
+    own: [usize; 6],
+    args: [usize; 6],
+    question: impl Fn() -> isize,
+) -> isize {
+    let errno_before = errno::get();
+    let native = || {
+        let Some(function) = next.find(name) else { return raw(rule, args) };
+        if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
+            let answer = question();
+            if probe::may_be_refused(answer) {
+                return answer;
+            }
+        }
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        unsafe { by_rule(rule, function, own) }
     };
     finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
 }

@@ -1,15 +1,13 @@
 //! Doors of the families of descriptors and I/O whose arguments differ from the system call's.
 
-use super::{as_kernel, by_rule, finish};
+use super::by_hand::kernel_first;
+use super::{as_kernel, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
-use crate::start;
+use crate::probe;
 use crate::state;
 use evercall_rules::packed::RuleId;
-
-const ENOSYS: isize = -(libc::ENOSYS as isize);
-const EPERM: isize = -(libc::EPERM as isize);
 
 macro_rules! vector_door {
     ($symbol:ident => $rule:ident) => {
@@ -26,23 +24,11 @@ macro_rules! vector_door {
 }
 
 /// A door of a function that changes something, whose libc does without the system call where it is missing,
-/// but with less (glibc: EOPNOTSUPP for every flag): the kernel is asked by the row's probe, until it has answered.
+/// but with less (glibc: EOPNOTSUPP for every flag): the kernel is asked by the row's probe.
 fn probed(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
-    let errno_before = errno::get();
-    let native = || {
-        let Some(function) = next.find(name) else { return raw(rule, args) };
-        if let Some(probe) = rule.probe() {
-            if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
-                let answer = raw(rule, probe.arguments.map(|argument| argument as isize as usize));
-                if matches!(answer, ENOSYS | EPERM) {
-                    return answer;
-                }
-            }
-        }
-        // SAFETY: the caller's own call, to whom it would have gone without us.
-        unsafe { by_rule(rule, function, own) }
-    };
-    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
+    kernel_first(rule, next, name, own, args, || {
+        rule.probe().zip(rule.number()).map_or(0, |(probe, number)| probe::ask(number, probe.arguments))
+    })
 }
 
 vector_door!(preadv2 => Preadv2);

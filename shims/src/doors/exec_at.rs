@@ -83,8 +83,7 @@ fn by_descriptor(
     length: usize,
     execve: impl Fn(&CStr) -> Result<usize>,
 ) -> Result<usize> {
-    let mut prefix = crate::text::Text::<32>::new();
-    prefix.push(b"/proc/self/fd/").signed(i64::from(fd));
+    let mut prefix = sys::proc_path(fd);
     if length > 0 {
         prefix.push(b"/");
     }

@@ -1,16 +1,14 @@
 //! Doors of paths and attributes whose arguments differ from the system call's, or whose libc does not ask
 //! the kernel every time.
 
-use super::by_hand::door;
+use super::by_hand::{door, kernel_first};
 use super::{as_kernel, by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::next::Next;
-use crate::start;
 use crate::state;
 use evercall_rules::packed::RuleId;
 
-const EPERM: isize = -(libc::EPERM as isize);
 const EINVAL: isize = -(libc::EINVAL as isize);
 const ENOSYS: isize = -(libc::ENOSYS as isize);
 
@@ -27,7 +25,7 @@ pub extern "C" fn futimens(fd: usize, times: usize) -> isize {
 pub extern "C" fn statx(folder: usize, path: usize, flags: usize, mask: usize, to: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let (rule, args) = (RuleId::Statx, [folder, path, flags, mask, to, 0]);
-    kernel_first(rule, &NEXT, b"statx", args, args)
+    asked_twice(rule, &NEXT, b"statx", args, args)
 }
 
 /// `faccessat`: without flags an older libc makes the older call, and a newer one falls back on it by itself
@@ -44,7 +42,7 @@ pub extern "C" fn faccessat(folder: usize, path: usize, mode: usize, flags: usiz
         }
         errno::set(errno_before);
     }
-    kernel_first(rule, &NEXT, b"faccessat", args, args)
+    asked_twice(rule, &NEXT, b"faccessat", args, args)
 }
 
 macro_rules! effective_door {
@@ -55,7 +53,7 @@ macro_rules! effective_door {
             static NEXT: Next = Next::unknown();
             let args = [libc::AT_FDCWD as usize, path, mode, libc::AT_EACCESS as usize, 0, 0];
             let own = [path, mode, 0, 0, 0, 0];
-            kernel_first(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args)
+            asked_twice(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args)
         }
     };
 }
@@ -97,21 +95,9 @@ pub extern "C" fn renameat2(from: usize, old: usize, to: usize, new: usize, flag
 }
 
 /// A door of a function that changes nothing, whose libc does without the system call where it is missing: the
-/// kernel is asked first, until it has answered.
-fn kernel_first(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
-    let errno_before = errno::get();
-    let native = || {
-        let Some(function) = next.find(name) else { return raw(rule, args) };
-        if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
-            let answer = raw(rule, args);
-            if matches!(answer, ENOSYS | EPERM) {
-                return answer;
-            }
-        }
-        // SAFETY: the caller's own call, to whom it would have gone without us.
-        unsafe { by_rule(rule, function, own) }
-    };
-    finish(dispatch(rule, args, &state::SYMBOLS_HANDED_ON, native), errno_before)
+/// kernel is asked the program's own question.
+fn asked_twice(rule: RuleId, next: &Next, name: &[u8], own: [usize; 6], args: [usize; 6]) -> isize {
+    kernel_first(rule, next, name, own, args, || raw(rule, args))
 }
 
 /// The next definition, or the older call where there is none.

@@ -1,8 +1,6 @@
 //! Attributes by path and flags: the `getxattrat(2)` family, `file_getattr(2)`, `file_setattr(2)`.
 
-use super::descriptor_paths::{
-    PAGE, call_object, check_open, failed, growing_struct, names_itself_or_null, object, proc_path,
-};
+use super::descriptor_paths::{PAGE, call_object, failed, growing_struct, names_itself_or_null, object};
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno, Fd, Result, User};
@@ -225,7 +223,7 @@ fn on_opened<T>(call: &Call<'_>, then: impl FnOnce(i32) -> Result<T>) -> Result<
         if matches!(kind, libc::S_IFREG | libc::S_IFDIR) { Ok(()) } else { Err(Errno(libc::EOPNOTSUPP)) }
     };
     if names_itself_or_null(path, flags)? && folder != libc::AT_FDCWD {
-        check_open(folder)?;
+        sys::file_flags(folder)?;
         harmless(folder)?;
         return then(folder);
     }
@@ -236,7 +234,7 @@ fn on_opened<T>(call: &Call<'_>, then: impl FnOnce(i32) -> Result<T>) -> Result<
     };
     harmless(object.0)?;
     let opened =
-        sys::open(proc_path(object.0).c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
+        sys::open(sys::proc_path(object.0).c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
     match opened {
         Ok(file) => then(file.0),
         Err(Errno(libc::ENOENT)) => Err(Errno(libc::ENOSYS)),

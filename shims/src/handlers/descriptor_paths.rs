@@ -3,7 +3,6 @@
 
 use crate::memory::{self, Plain};
 use crate::sys::{self, Errno, Fd, Result, User};
-use crate::text::Text;
 
 /// `-errno`.
 pub const fn failed(errno: i32) -> isize {
@@ -27,23 +26,10 @@ pub fn object(folder: i32, path: User, flags: i32) -> Result<Fd> {
     sys::open_user_in(folder, path, libc::O_PATH | no_follow)
 }
 
-/// EBADF for a descriptor that was opened with O_PATH, as from calls that work on an open file.
-pub fn check_open(fd: i32) -> Result<()> {
-    let flags = sys::fcntl(fd, libc::F_GETFL, 0)?;
-    if flags as i32 & libc::O_PATH != 0 { Err(Errno(libc::EBADF)) } else { Ok(()) }
-}
-
-/// `/proc/self/fd/N`, which leads to just that object, be it a link: no other file can come in between.
-pub fn proc_path(fd: i32) -> Text<40> {
-    let mut path = Text::new();
-    path.push(b"/proc/self/fd/").signed(i64::from(fd));
-    path
-}
-
 /// A system call on the object of a descriptor, O_PATH or not, which takes a path first. ENOSYS where
 /// /proc is not mounted.
 pub fn call_object(number: i64, fd: i32, rest: [usize; 5]) -> isize {
-    match sys::call_path(number, proc_path(fd).c_str(), rest) {
+    match sys::call_path(number, sys::proc_path(fd).c_str(), rest) {
         error if error == failed(libc::ENOENT) && sys::stat_itself(fd).is_ok() => failed(libc::ENOSYS),
         other => other,
     }

@@ -1,6 +1,6 @@
 //! `memfd_create(2)`: a file without a name, in a file system in memory where there is one.
 
-use super::descriptor_paths::{failed, proc_path};
+use super::descriptor_paths::failed;
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno};
@@ -49,7 +49,7 @@ pub fn memfd_create(call: &mut Call<'_>) -> isize {
         let close = if flags & MFD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
         // Opened once more, so that its flags do not show O_TMPFILE.
         let flags = (libc::O_RDWR | close) as usize;
-        let again = sys::call_path(libc::SYS_open, proc_path(file.0).c_str(), [flags, 0, 0, 0, 0]);
+        let again = sys::call_path(libc::SYS_open, sys::proc_path(file.0).c_str(), [flags, 0, 0, 0, 0]);
         if again != failed(libc::ENOENT) {
             drop(file);
             return sys::at_lowest(again);

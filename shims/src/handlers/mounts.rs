@@ -1,7 +1,7 @@
 //! Mounted file systems: `ustat(2)`, by a mount of the device and fstatfs(2).
 
 use crate::dispatch::Call;
-use crate::files::{Lines, read_start};
+use crate::files::{self, Lines};
 use crate::memory;
 use crate::sys::{self, Errno, Fd, Result};
 use crate::text::{Text, fields, parse_decimal};
@@ -89,12 +89,5 @@ fn is_mount(fd: &Fd, device: u32, id: u64) -> bool {
     if sys::fstat(fd.0).is_ok_and(|stat| stat.st_dev == u64::from(device)) {
         return true;
     }
-    let mut path = Text::<40>::new();
-    path.push(b"/proc/self/fdinfo/").signed(i64::from(fd.0));
-    let mut buffer = [0u8; 256];
-    let Ok(info) = read_start(path.c_str(), &mut buffer) else { return false };
-    info.split(|&b| b == b'\n').any(|line| {
-        let number = line.strip_prefix(b"mnt_id:").map(crate::text::trim).and_then(parse_decimal);
-        number.is_some_and(|(number, _)| number == id)
-    })
+    files::mount_id(fd) == Ok(id)
 }

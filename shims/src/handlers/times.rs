@@ -1,6 +1,6 @@
 //! The times of a file: `utimensat(2)`.
 
-use super::descriptor_paths::{check_open, names_itself, object, proc_path};
+use super::descriptor_paths::{names_itself, object};
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno, Result, User};
@@ -30,7 +30,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
         if flags != 0 {
             return Err(Errno(libc::EINVAL));
         }
-        check_open(folder)?;
+        sys::file_flags(folder)?;
         let times = in_microseconds(times, &sys::fstat(folder)?)?;
         return sys::set_times_user(folder, path, times.as_ref());
     }
@@ -55,7 +55,7 @@ fn set(folder: i32, path: User, times: User, flags: i32) -> Result<usize> {
 }
 
 fn of_object(fd: i32, times: Option<&Times>) -> Result<usize> {
-    match sys::set_times(proc_path(fd).c_str(), times) {
+    match sys::set_times(sys::proc_path(fd).c_str(), times) {
         // No /proc: it was there a moment ago.
         Err(Errno(libc::ENOENT)) => Err(Errno(libc::ENOSYS)),
         other => other,

@@ -3,11 +3,11 @@
 //! never followed unseen. `..` under RESOLVE_BENEATH and RESOLVE_IN_ROOT never asks a folder for its parent: the
 //! way is walked again from the start without its last part, and EAGAIN if it has changed meanwhile.
 
-use super::descriptor_paths::{failed, is_link, proc_path};
-use crate::files::read_start;
+use super::descriptor_paths::{failed, is_link};
+use crate::files::{mount_id, read_start};
 use crate::memory;
 use crate::sys::{self, Errno, Fd, Result, User};
-use crate::text::{Text, parse_decimal, trim};
+use crate::text::{Text, trim};
 
 const PATH_MAX: usize = libc::PATH_MAX as usize;
 
@@ -376,7 +376,7 @@ impl<'a> Walk<'a> {
     fn open_object(&self, object: &Fd, part: &mut Part, flags: i32, mode: u32) -> isize {
         if flags & (libc::O_CREAT | libc::O_NOFOLLOW) == 0 {
             let rest = [flags as usize, mode as usize, 0, 0, 0];
-            let opened = sys::call_path(libc::SYS_open, proc_path(object.0).c_str(), rest);
+            let opened = sys::call_path(libc::SYS_open, sys::proc_path(object.0).c_str(), rest);
             if opened != failed(libc::ENOENT) {
                 return opened;
             }
@@ -409,16 +409,6 @@ fn duplicate(fd: i32) -> Result<Fd> {
 
 fn root() -> Result<Fd> {
     sys::open(c"/", FOLDER, 0)
-}
-
-/// The id of the mount that a descriptor lies on (proc_pid_fdinfo(5), since 3.15).
-fn mount_id(fd: &Fd) -> Result<u64> {
-    let mut path = Text::<40>::new();
-    path.push(b"/proc/self/fdinfo/").signed(i64::from(fd.0));
-    let mut buffer = [0u8; 256];
-    let info = read_start(path.c_str(), &mut buffer).map_err(|_| Errno(libc::ENOSYS))?;
-    let id = info.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
-    id.map(trim).and_then(parse_decimal).map(|(id, _)| id).ok_or(Errno(libc::ENOSYS))
 }
 
 /// Whether a link leads to an object and not along its text. In /proc, plain links have the length of their text as

@@ -160,9 +160,7 @@ fn write_if_room(fd: i32, line: &[u8]) -> Result<usize> {
 /// A terminal with room for a part of the line would wait for more, and so would a pipe that another writer
 /// fills meanwhile: opened once more, they do not.
 fn write_opened_again(fd: i32, line: &[u8]) -> Result<usize> {
-    let mut path = Text::<40>::new();
-    path.push(b"/proc/self/fd/").signed(i64::from(fd));
-    match sys::open(path.c_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0) {
+    match sys::open(sys::proc_path(fd).c_str(), libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0) {
         Ok(own) => sys::write(own.0, line),
         // Another user's, or no /proc.
         Err(_) => write_if_room(fd, line),

@@ -53,11 +53,11 @@ impl Program {
     }
 }
 
-/// Installs the filter for this thread and what it starts. Other architectures are let through. With `guards`
-/// also execs, actions for SIGSYS and signal masks are kept to us: only those with [`MAGIC`] in the register behind
+/// Installs the filter for this thread and what it starts. Other architectures are let through. A trapping
+/// one keeps execs, actions for SIGSYS and signal masks are kept to us: only those with [`MAGIC`] in the register behind
 /// their arguments are let through; an exec and a mask are trapped, an action is taken as done.
 /// EACCES without no_new_privs or CAP_SYS_ADMIN.
-pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: bool) -> Result<usize> {
+pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict) -> Result<usize> {
     let mut program = Program { code: [0; MOST], length: 0 };
     program.push(LOAD, [0, 0], ARCHITECTURE);
     program.push(JUMP_EQUAL, [1, 0], arch::AUDIT);
@@ -67,7 +67,7 @@ pub fn install(numbers: impl Iterator<Item = usize>, verdict: Verdict, guards: b
         program.push(JUMP_EQUAL, [0, 1], number as u32);
         program.push(RETURN, [0, 0], verdict.value());
     }
-    if guards {
+    if verdict == Verdict::Trap {
         program.guard_execs();
         program.guard_action();
         program.guard_mask();

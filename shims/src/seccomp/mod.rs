@@ -11,9 +11,10 @@ mod survey;
 pub mod trap;
 
 use crate::logging;
-use crate::settings::{self, Filter};
+use crate::settings::{self, When};
 use crate::signals;
-use crate::sys;
+use crate::start;
+use crate::sys::{self, User};
 use crate::text::Text;
 use evercall_rules::packed::RuleId;
 pub use filter::MAGIC;
@@ -23,6 +24,15 @@ use trap::Trap;
 
 /// The variable that tells the programs executed from here on what was found, with its equals sign.
 pub const MARK: &[u8] = b"EVERCALL_REPAIRED=";
+
+/// A variable of ours with a value of one letter, where it stands in the program's environment, and the letter:
+/// it can be changed there for the programs executed from here on.
+fn letter_of(name: &[u8]) -> Option<(User, u8)> {
+    start::strings(start::environment()).find_map(|string| match string.to_bytes().strip_prefix(name)? {
+        [letter] => Some((User(core::ptr::from_ref(letter) as usize), *letter)),
+        _ => None,
+    })
+}
 
 /// What an earlier program of this family found, or we did.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +69,7 @@ impl Found {
 pub fn at_start() -> Option<&'static [u8]> {
     let settings = settings::get();
     // Under our own trapping filter the first program has asked, and the handler stands.
-    if settings.filter == Filter::Off || settings.trap == Trap::Armed || !sys::under_filter() {
+    if settings.filter == When::Off || settings.trap == Trap::Armed || !sys::under_filter() {
         return None;
     }
     let found = match settings.found {
@@ -83,16 +93,21 @@ fn repair() -> Found {
             Permission::Renounce => sys::renounce_new_privileges().is_ok(),
         };
         let numbers = refused.clone().filter_map(RuleId::number);
-        let done = done && filter::install(numbers, Verdict::Errno(libc::ENOSYS as u8), false).is_ok();
+        let done = done && filter::install(numbers, Verdict::Errno(libc::ENOSYS as u8)).is_ok();
         if logging::is_on() {
-            let mut names = Text::<512>::new();
-            for rule in refused {
-                names.push(if names.bytes().is_empty() { b"" } else { b", " }).push(rule.name());
-            }
-            logging::repaired(names.bytes(), done);
+            logging::repaired(names(refused).bytes(), done);
         }
     }
     if survey.all(Answer::Trapped).next().is_some() { Found::Traps } else { Found::Repaired }
+}
+
+/// The names of rules, for the log.
+fn names(rules: impl Iterator<Item = RuleId>) -> Text<512> {
+    let mut names = Text::new();
+    for rule in rules {
+        names.push(if names.bytes().is_empty() { b"" } else { b", " }).push(rule.name());
+    }
+    names
 }
 
 /// Whether a filter may be installed.
@@ -110,7 +125,7 @@ fn permission() -> Permission {
         return Permission::Yes;
     }
     let settings = settings::get();
-    if settings.filter == Filter::On || settings.no_privileged_programs {
+    if settings.filter == When::On || settings.no_privileged_programs {
         Permission::Renounce
     } else {
         Permission::No

@@ -8,7 +8,7 @@ use crate::state;
 use crate::sys::User;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::MARK;
+use super::{MARK, letter_of};
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -53,11 +53,6 @@ pub fn watched(number: usize, args: &[usize; 6], call: impl FnOnce() -> isize) -
 /// What the environment says of the host's filter does not hold under another one: the programs executed
 /// from here on ask again. The place of the changed byte, and what it was.
 fn forget_mark() -> Option<(User, u8)> {
-    let mark = start::strings(start::environment()).find_map(|string| {
-        match string.to_bytes().strip_prefix(MARK)? {
-            value @ [byte] => Some((User(value.as_ptr() as usize), *byte)),
-            _ => None,
-        }
-    })?;
+    let mark = letter_of(MARK)?;
     memory::put(mark.0, b'0').ok().map(|()| mark)
 }

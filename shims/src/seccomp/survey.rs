@@ -3,6 +3,7 @@
 //! goes on behind the call that killed it.
 
 use crate::arch;
+use crate::probe;
 use crate::signals;
 use crate::sys::{self, ChildEnd};
 use core::sync::atomic::{
@@ -83,8 +84,7 @@ impl Survey {
             let (Some(probe), Some(number)) = (rule.probe(), rule.number()) else { continue };
             self.page.at.store(rule as usize, Relaxed);
             self.page.trapped.store(false, Relaxed);
-            // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
-            let answer = unsafe { arch::syscall(number, probe.arguments.map(|a| a as isize as usize)) };
+            let answer = probe::ask(number, probe.arguments);
             self.set(
                 rule as usize,
                 match -answer {

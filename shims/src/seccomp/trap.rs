@@ -6,18 +6,21 @@
 //! have the handler before it makes a trapped call: `static_exec` sees to that.
 
 use super::filter::{self, Verdict};
+use super::letter_of;
 use super::survey::{Answer, Survey};
 use crate::dispatch;
 use crate::logging;
+use crate::memory;
 use crate::settings;
 use crate::signals;
-use crate::start;
 use crate::state;
 use crate::static_exec;
-use crate::sys::{self, User};
-use crate::text::Text;
+use crate::sys;
 use evercall_rules::Trigger;
 use evercall_rules::packed::RuleId;
+
+/// The variable, with its equals sign.
+const VARIABLE: &[u8] = b"EVERCALL_TRAP=";
 
 /// `EVERCALL_TRAP`, set by `evercall run --trap`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,10 +67,12 @@ pub fn at_start() {
             signals::take_over_sys();
         }
         Trap::Asked => {
-            let armed = arm();
             // The programs executed from here on inherit the filter, or need not ask again.
-            settings::change_kept(b"EVERCALL_TRAP=", if armed { b'a' } else { b'0' });
-            change_variable(if armed { b'a' } else { b'0' });
+            let found = if arm() { b'a' } else { b'0' };
+            settings::change_kept(VARIABLE, found);
+            if let Some((place, _)) = letter_of(VARIABLE) {
+                let _ = memory::put(place, found);
+            }
         }
     }
 }
@@ -87,28 +92,11 @@ fn arm() -> bool {
     if live.clone().next().is_none() || sys::renounce_new_privileges().is_err() || !signals::take_over_sys() {
         return false;
     }
-    let done = filter::install(live.clone().filter_map(RuleId::number), Verdict::Trap, true).is_ok();
+    let done = filter::install(live.clone().filter_map(RuleId::number), Verdict::Trap).is_ok();
     if logging::is_on() {
-        let mut names = Text::<512>::new();
-        for rule in live {
-            names.push(if names.bytes().is_empty() { b"" } else { b", " }).push(rule.name());
-        }
-        logging::trapping(names.bytes(), done);
+        logging::trapping(super::names(live).bytes(), done);
     }
     done
-}
-
-/// Changes the variable in the environment that the program was given, before it reads it.
-fn change_variable(value: u8) {
-    let place = start::strings(start::environment()).find_map(|string| {
-        match string.to_bytes().strip_prefix(b"EVERCALL_TRAP=") {
-            Some([byte]) => Some(User(core::ptr::from_ref(byte) as usize)),
-            _ => None,
-        }
-    });
-    if let Some(place) = place {
-        let _ = crate::memory::put(place, value);
-    }
 }
 
 /// Bytes of stack that a handler and the log may need.

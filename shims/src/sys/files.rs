@@ -2,6 +2,7 @@
 
 use super::{Errno, Fd, Result, User, check, result, zeroed};
 use crate::arch::syscall;
+use crate::text::Text;
 use core::ffi::CStr;
 use libc::c_int;
 
@@ -212,6 +213,13 @@ pub fn set_flags(fd: c_int, flags: c_int) -> Result<()> {
     Ok(())
 }
 
+/// `/proc/self/fd/N`, which leads to just that object, be it a link: no other file can come in between.
+pub fn proc_path(fd: c_int) -> Text<40> {
+    let mut path = Text::new();
+    path.push(b"/proc/self/fd/").signed(i64::from(fd));
+    path
+}
+
 /// The flags of an open file. EBADF also for O_PATH, of which fcntl(2) alone would tell.
 pub fn file_flags(fd: c_int) -> Result<c_int> {
     let flags = fcntl(fd, libc::F_GETFL, 0)? as c_int;
@@ -285,8 +293,7 @@ pub fn executable(file: &Fd) -> Result<()> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
     match ask!(SYS_FACCESSAT2, file.0, c"".as_ptr(), libc::X_OK, flags) {
         Err(Errno(libc::ENOSYS | libc::EPERM)) => {
-            let mut path = crate::text::Text::<40>::new();
-            path.push(b"/proc/self/fd/").signed(i64::from(file.0));
+            let mut path = proc_path(file.0);
             ask!(libc::SYS_faccessat, libc::AT_FDCWD, path.c_str().as_ptr(), libc::X_OK).map(|_| ())
         }
         other => other.map(|_| ()),

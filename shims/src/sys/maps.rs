@@ -2,6 +2,7 @@
 
 use super::{Errno, Fd, Result, check};
 use crate::arch::{syscall, with_stack};
+use crate::memory::bytes_of_words;
 use libc::c_int;
 
 /// mmap(2) of a file's start, to be read.
@@ -87,10 +88,7 @@ pub fn with_fresh_stack(then: impl FnMut() -> isize) -> isize {
 
 /// The same with a zeroed block of at least so many bytes.
 pub fn with_bytes<F: FnMut(&mut [u8]) -> isize>(length: usize, mut then: F) -> Option<isize> {
-    with_words(length.div_ceil(size_of::<usize>()), |words| {
-        // SAFETY: the bytes of the words, which are all initialised and stay so.
-        then(unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) })
-    })
+    with_words(length.div_ceil(size_of::<usize>()), |words| then(bytes_of_words(words)))
 }
 
 /// Calls a closure with zeroed bytes in pages of their own, given back when it returns. None, and no call,

@@ -108,19 +108,8 @@ pub fn scheduler_priority(thread: c_int) -> Result<c_int> {
 /// A clone(2) that CLONE_PIDFD (5.2) would have to give a descriptor for, in a child that ends at once: whether
 /// it did. Kernels before ignore the flag.
 pub fn clone_gives_pidfd() -> bool {
-    let all = Blocked::add(u64::MAX);
     let mut pidfd: c_int = -1;
-    // No stack, no exit signal: a plain fork.
-    let child = match ask!(libc::SYS_clone, libc::CLONE_PIDFD, 0, &raw mut pidfd, 0, 0) {
-        Ok(0) => loop {
-            call(SYS_exit, [0; 6]);
-        },
-        Ok(child) => child,
-        Err(_) => return false,
-    };
-    while ask!(libc::SYS_wait4, child, 0, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
-    drop(all);
-    if pidfd < 0 {
+    if child(libc::CLONE_PIDFD, (&raw mut pidfd) as usize, || 0).is_err() || pidfd < 0 {
         return false;
     }
     drop(Fd(pidfd));
@@ -183,9 +172,15 @@ pub enum ChildEnd {
 /// Runs one closure in a child of its own memory, which no wait(2) of the program sees (no exit signal).
 /// The closure's result, 0 to 255, is the child's exit status.
 pub fn in_child(work: impl FnOnce() -> u8) -> Result<ChildEnd> {
+    let status = child(0, 0, work)?;
+    Ok(if status & 0x7f == 0 { ChildEnd::Exited((status >> 8) as u8) } else { ChildEnd::Killed })
+}
+
+/// The same with flags and a third argument of clone(2): the child's wait status. No stack and no exit signal:
+/// a plain fork.
+fn child(flags: c_int, third: usize, work: impl FnOnce() -> u8) -> Result<c_int> {
     let all = Blocked::add(u64::MAX);
-    // No flags, no stack, no exit signal: a plain fork.
-    let child = ask!(libc::SYS_clone, 0, 0, 0, 0, 0)?;
+    let child = ask!(libc::SYS_clone, flags, 0, third, 0, 0)?;
     if child == 0 {
         let status = work();
         loop {
@@ -195,5 +190,5 @@ pub fn in_child(work: impl FnOnce() -> u8) -> Result<ChildEnd> {
     let mut status: c_int = 0;
     while ask!(libc::SYS_wait4, child, &raw mut status, libc::__WALL, 0) == Err(Errno(libc::EINTR)) {}
     drop(all);
-    Ok(if status & 0x7f == 0 { ChildEnd::Exited((status >> 8) as u8) } else { ChildEnd::Killed })
+    Ok(status)
 }

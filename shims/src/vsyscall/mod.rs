@@ -10,7 +10,7 @@ use crate::arch;
 use crate::logging;
 use crate::memory;
 use crate::next;
-use crate::settings::{self, Vsyscall};
+use crate::settings::{self, When};
 use crate::signals;
 use crate::start;
 use crate::state;
@@ -79,10 +79,10 @@ const ANSWERED: u8 = 2;
 /// Arms the handler where the loaded libc can call the page and the host has none, or where it is asked for.
 pub fn at_start() {
     let wanted = match settings::get().vsyscall {
-        Vsyscall::On => true,
-        Vsyscall::Off => false,
+        When::On => true,
+        When::Off => false,
         // Nothing tells what a static program was linked with.
-        Vsyscall::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
+        When::Auto => start::is_interpreted() || next::libc_calls_vsyscalls(),
     };
     let stands = wanted && arm();
     if !(stands || signals::armed()) {
@@ -99,7 +99,7 @@ fn arm() -> bool {
     GUARDED.store(ASKED, Relaxed);
     arch::call_address(Entry::Time.address());
     let host_answers = GUARDED.swap(NO, Relaxed) == ASKED;
-    let stands = !host_answers || settings::get().vsyscall == Vsyscall::On;
+    let stands = !host_answers || settings::get().vsyscall == When::On;
     if !stands {
         signals::give_back();
     }
