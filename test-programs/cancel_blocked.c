@@ -1,6 +1,7 @@
 /* cancel_blocked CALL deferred|async: cancels a thread that blocks in syscall(CALL), or is about to spawn.
  * Prints what became of it. */
 #define _GNU_SOURCE
+#include "in_call.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -83,18 +84,11 @@ static void *thread(void *unused)
 /* Whether the thread sleeps in the call: the kernel says so. */
 static int blocked(void)
 {
-    char path[64], text[32] = "";
     if (number == -1)
         return 1;
     if (number == -2)
         return 0;
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    char *got = fgets(text, sizeof text, file);
-    fclose(file);
-    long in = got && text[0] != 'r' ? strtol(text, 0, 10) : -1;
+    long in = in_call(tid);
     return in == number || (number == SYS_poll && in == SYS_ppoll);
 }
 

@@ -1,5 +1,6 @@
 /* cancel_modern CALL: cancels a thread that blocks in libc's function of this name, a cancellation point. */
 #define _GNU_SOURCE
+#include "in_call.h"
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
@@ -47,20 +48,6 @@ static void *thread(void *unused)
     return NULL;
 }
 
-/* Whether the thread sleeps: the kernel says so. */
-static int sleeps(void)
-{
-    char path[64], text[256] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", id_of_thread);
-    FILE *file = id_of_thread ? fopen(path, "r") : NULL;
-    if (!file)
-        return 0;
-    char *got = fgets(text, sizeof text, file);
-    fclose(file);
-    char *name_ends = got ? strrchr(text, ')') : NULL;
-    return name_ends && name_ends[2] == 'S';
-}
-
 int main(int argc, char **argv)
 {
     pthread_t id;
@@ -68,7 +55,7 @@ int main(int argc, char **argv)
     call = argv[1];
     alarm(10);
     pthread_create(&id, NULL, thread, NULL);
-    while (!sleeps())
+    while (in_call(id_of_thread) < 0)
         sched_yield();
     pthread_cancel(id);
     pthread_join(id, &end);

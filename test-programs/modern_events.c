@@ -1,6 +1,7 @@
 /* modern_events syscall|symbol|ask: descriptors with flags, closing many, event queues, many messages,
  * futexes; see modern.h. */
 #include "modern.h"
+#include "in_call.h"
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -404,19 +405,6 @@ static void *wait_on_word(void *index)
     return NULL;
 }
 
-/* Whether a thread sleeps in futex(2): the kernel says so. */
-static int sleeps(int id)
-{
-    char path[64], text[8] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", id);
-    FILE *file = id ? fopen(path, "r") : NULL;
-    if (!file)
-        return 0;
-    char *got = fgets(text, sizeof text, file);
-    fclose(file);
-    return got && atoi(text) == SYS_futex;
-}
-
 /* Two words, and threads that sleep on the first: with mask 1, 2, 1, 2... */
 static pthread_t threads[8];
 static int sleepers(void)
@@ -431,7 +419,7 @@ static int sleepers(void)
         waiter_ids[i] = 0;
         pthread_create(&threads[i], NULL, wait_on_word, (void *)(long)i);
         /* One after the other, since they are woken in the order they came. */
-        while (!sleeps(waiter_ids[i]))
+        while (in_call(waiter_ids[i]) != SYS_futex)
             sched_yield();
     }
     return count;
