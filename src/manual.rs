@@ -238,19 +238,20 @@ pub const RULES: &[Section] = &[
     (
         "JSON",
         &[
-            ("version", "1; grows when a field changes its meaning or goes away, not when one is added"),
+            ("version", "2; grows when a field changes its meaning or goes away, not when one is added"),
             (
                 "rules",
                 "objects with name, family, calls, symbols, arguments (objects with name and kind), trigger \
-                 (absent, result, match or start), trigger_errno (a number, with result), probe (null, or an \
-                 object with arguments and errno), does, fidelity (exact, partial, refuse or pretend), \
-                 difference, source",
+                 (absent, result, match or start), results (errno names, or 0: the host's answers that make it \
+                 act), probe (null, or an object with arguments and errno), does, fidelity (exact, partial, \
+                 refuse or pretend), difference, proof (tests), source",
             ),
             ("doors", "symbols exported for no single rule: objects with name, symbols, does, source"),
             (
                 "calls",
                 "system calls (empty unless --calls or NAME is given): objects with name, family, x86_64 and i386 \
-                 (numbers), since, until, option, note, source, rule (a rule's name)",
+                 (numbers), since, until, option, note, reason (why no rule answers it), source, rule (a rule's \
+                 name)",
             ),
         ],
     ),

@@ -494,7 +494,7 @@ fn json_has_its_version_and_its_documented_fields() {
         serde_json::from_str(&stdout).unwrap()
     };
     let document = json(&["ustat"]);
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     assert_eq!(document["rules"][0]["name"], "ustat");
     assert_eq!(document["rules"][0]["arguments"][0]["kind"], "device");
     assert_eq!(document["rules"][0]["probe"]["errno"], "EINVAL");

@@ -1,7 +1,7 @@
 //! What must hold across rows: no number twice, no unknown word, no dangling name.
 
 use crate::read::{Fault, File, Table};
-use crate::row::{self, ARGUMENT_KINDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
+use crate::row::{self, ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
 use std::collections::HashMap;
 use toml::Spanned;
 
@@ -144,14 +144,35 @@ fn rule_words(file: &File, at: usize, rule: &row::Rule) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The trigger's variant and errno (0 where it has none).
-pub fn trigger(text: &str) -> Option<(&'static str, u8)> {
-    match text {
-        "absent" => Some(("Absent", 0)),
-        "match" => Some(("Match", 0)),
-        "start" => Some(("Start", 0)),
-        _ => Some(("Result", word(ERRNOS, text.strip_prefix("result ")?)?)),
-    }
+/// A trigger: the variant, and the answers of the host that make the rule act, as they are named.
+#[derive(Debug, PartialEq)]
+pub struct Trigger<'a> {
+    pub variant: &'static str,
+    pub results: Vec<&'a str>,
+}
+
+/// `absent`, `match`, `start`, `result A B`, or `absent, result A B`.
+pub fn trigger(text: &str) -> Option<Trigger<'_>> {
+    let (word, results) = match text.split_once("result ") {
+        Some((before, answers)) => (before, answers.split(' ').collect()),
+        None => (text, Vec::new()),
+    };
+    let variant = match word {
+        "absent" | "absent, " => "Absent",
+        "match" => "Match",
+        "start" => "Start",
+        "" if !results.is_empty() => "Result",
+        _ => return None,
+    };
+    let good = results.len() <= ANSWERS
+        && results.iter().all(|result| answer(result).is_some())
+        && word.ends_with(", ") == (variant == "Absent" && !results.is_empty());
+    good.then_some(Trigger { variant, results })
+}
+
+/// The number of an answer that makes a rule act: an errno's, or 0 for success with 0.
+pub fn answer(name: &str) -> Option<u8> {
+    if name == "0" { Some(0) } else { word(ERRNOS, name) }
 }
 
 fn sysctl(table: &Table) -> Result<(), Fault> {

@@ -1,9 +1,9 @@
 //! Writes the table as Rust. Two forms: `table.rs` with plain strings for the command, and `packed.rs`
 //! without a single pointer for the shim, where each pointer would be a relocation at every exec.
 
-use crate::check::{NUMBERS, find_call, trigger};
+use crate::check::{NUMBERS, Trigger, answer, find_call, trigger};
 use crate::read::Table;
-use crate::row::{ARGUMENT_KINDS, ERRNOS, FIDELITIES, Rule, SYSCTL_TYPES, word};
+use crate::row::{ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, NO_ANSWER, Rule, SYSCTL_TYPES, word};
 use std::fmt::Write as _;
 
 /// Rules in the order of their files, with family and name.
@@ -40,8 +40,8 @@ pub fn table(table: &Table) -> String {
         let _ = writeln!(
             out,
             "Call {{ name: {name:?}, family: {family:?}, x86_64: {:?}, i386: {:?}, since: {:?}, until: {:?}, \
-             option: {:?}, note: {:?}, source: {:?} }},",
-            c.x86_64, c.i386, c.since, c.until, c.option, c.note, c.source
+             option: {:?}, note: {:?}, reason: {:?}, source: {:?} }},",
+            c.x86_64, c.i386, c.since, c.until, c.option, c.note, c.reason, c.source
         );
     }
     out += "];\n/// Every rule, by family.\npub static RULES: &[Rule] = &[\n";
@@ -49,11 +49,13 @@ pub fn table(table: &Table) -> String {
         let _ = writeln!(
             out,
             "Rule {{ name: {name:?}, family: {family:?}, calls: {}, symbols: {}, arguments: {}, \
-             trigger: {}, probe: {}, repair: {}, does: {:?}, fidelity: Fidelity::{}, difference: {:?}, source: {:?} }},",
+             trigger: Trigger::{}, results: {}, probe: {}, repair: {}, does: {:?}, fidelity: Fidelity::{}, \
+             difference: {:?}, proof: {}, source: {:?} }},",
             strings(r.calls.iter().map(|s| s.get_ref().as_str())),
             strings(r.symbols.iter().chain(&r.by_hand).map(|s| s.get_ref().as_str())),
             strings(r.arguments.iter().map(|s| s.get_ref().as_str())),
-            trigger_of(r),
+            trigger_of(r).variant,
+            strings(trigger_of(r).results.into_iter()),
             match &r.probe {
                 Some(p) => format!("Some(({:?}, &{:?}))", p.get_ref().errno, p.get_ref().arguments),
                 None => "None".into(),
@@ -62,6 +64,7 @@ pub fn table(table: &Table) -> String {
             r.does,
             word(FIDELITIES, r.fidelity.get_ref()).expect("checked"),
             r.difference,
+            strings(r.proof.iter().map(|s| s.get_ref().as_str())),
             r.source,
         );
     }
@@ -80,11 +83,17 @@ pub fn table(table: &Table) -> String {
     out + "];\n"
 }
 
-fn trigger_of(rule: &Rule) -> String {
-    match trigger(rule.trigger.get_ref()).expect("checked") {
-        ("Result", errno) => format!("Trigger::Result({errno})"),
-        (other, _) => format!("Trigger::{other}"),
+fn trigger_of(rule: &Rule) -> Trigger<'_> {
+    trigger(rule.trigger.get_ref()).expect("checked")
+}
+
+/// The answers that make a rule act, as the shim holds them.
+fn results_of(rule: &Rule) -> [u8; ANSWERS] {
+    let mut results = [NO_ANSWER; ANSWERS];
+    for (to, name) in results.iter_mut().zip(trigger_of(rule).results) {
+        *to = answer(name).expect("checked");
     }
+    results
 }
 
 /// All strings of the packed form, each once, in one text.
@@ -156,10 +165,11 @@ pub fn packed(table: &Table) -> String {
         };
         let _ = writeln!(
             rows,
-            "PackedRule {{ name: {}, slot: {slot}, trigger: {}, probe: {probe}, first_argument: {first_argument}, arguments: {}, \
+            "PackedRule {{ name: {}, slot: {slot}, trigger: Trigger::{}, results: {:?}, probe: {probe}, first_argument: {first_argument}, arguments: {}, \
              wide: {}, repair: {}, sane: {}, refuses: {} }},",
             text.add(name),
-            trigger_of(rule),
+            trigger_of(rule).variant,
+            results_of(rule),
             rule.arguments.len(),
             rule.returns.is_some(),
             rule.repair,

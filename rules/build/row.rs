@@ -13,6 +13,7 @@ pub struct Call {
     pub until: Option<String>,
     pub option: Option<String>,
     pub note: Option<String>,
+    pub reason: Option<String>,
     pub source: String,
 }
 
@@ -39,6 +40,8 @@ pub struct Rule {
     pub does: String,
     pub fidelity: Spanned<String>,
     pub difference: Option<String>,
+    #[serde(default)]
+    pub proof: Vec<Spanned<String>>,
     pub source: String,
 }
 
@@ -111,6 +114,12 @@ pub const ERRNOS: &[(&str, u8)] = &[
     ("ENOSYS", 38),
     ("EOPNOTSUPP", 95),
 ];
+
+/// Stands in a rule's list of answers that make it act where the list is shorter.
+pub const NO_ANSWER: u8 = 255;
+
+/// Most answers that make a rule act.
+pub const ANSWERS: usize = 2;
 
 /// Finds a word in one of the lists above.
 pub fn word<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {

@@ -14,10 +14,11 @@ include!(concat!(env!("OUT_DIR"), "/macros.rs"));
 /// What makes a rule act.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
-    /// The kernel has no such call, or a seccomp filter refuses it. Asked natively first, once.
+    /// The kernel has no such call, or a seccomp filter refuses it. Asked natively first, once; each time where
+    /// the rule also acts on some of its answers.
     Absent,
-    /// The call exists but fails with this errno where it used to work.
-    Result(u8),
+    /// The call exists but answers otherwise than it used to. Asked natively each time.
+    Result,
     /// The handler decides by the arguments, before the native call.
     Match,
     /// Acts once, when the shim is loaded.

@@ -23,6 +23,8 @@ struct PackedRule {
     name: Str,
     slot: u16,
     trigger: Trigger,
+    /// Answers of the host that make it act: an errno, 0, or [`NO_ANSWER`].
+    results: [u8; 2],
     probe: u8,
     first_argument: u16,
     arguments: u8,
@@ -31,6 +33,9 @@ struct PackedRule {
     sane: bool,
     refuses: bool,
 }
+
+/// Fills a list of answers.
+const NO_ANSWER: u8 = 255;
 
 struct PackedArgument {
     name: Str,
@@ -82,6 +87,17 @@ impl RuleId {
     /// When it acts.
     pub fn trigger(self) -> Trigger {
         self.row().map_or(Trigger::Match, |row| row.trigger)
+    }
+
+    /// Whether some answers of the host that has the call make it act.
+    pub fn acts_on_results(self) -> bool {
+        self.row().is_some_and(|row| row.results != [NO_ANSWER; 2])
+    }
+
+    /// Whether this answer of the host, -errno or 0, makes it act.
+    pub fn acts_on(self, answer: isize) -> bool {
+        let of = |result: u8| result != NO_ANSWER && answer == -isize::from(result);
+        self.row().is_some_and(|row| row.results.iter().copied().any(of))
     }
 
     /// How to tell a filter's EPERM from the kernel's.

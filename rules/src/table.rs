@@ -21,6 +21,8 @@ pub struct Call {
     pub option: Option<&'static str>,
     /// What to know of it.
     pub note: Option<&'static str>,
+    /// Why no rule answers it, where one might be looked for.
+    pub reason: Option<&'static str>,
     /// Where these facts were read.
     pub source: &'static str,
 }
@@ -40,6 +42,8 @@ pub struct Rule {
     pub arguments: &'static [&'static str],
     /// When it acts.
     pub trigger: Trigger,
+    /// Answers of a host that has the call which make it act: errno names, or `0`.
+    pub results: &'static [&'static str],
     /// The errno that an unfiltered kernel gives for these harmless arguments.
     pub probe: Option<(&'static str, &'static [i32])>,
     /// Whether the repair filter answers ENOSYS for it, where a host filter says EPERM.
@@ -50,6 +54,8 @@ pub struct Rule {
     pub fidelity: Fidelity,
     /// The sentence that `partial` and `refuse` owe.
     pub difference: Option<&'static str>,
+    /// The tests that prove it: `file::function` under `tests/`.
+    pub proof: &'static [&'static str],
     /// Where the behaviour was read.
     pub source: &'static str,
 }

@@ -3,7 +3,7 @@
 use crate::arch;
 use crate::handlers;
 use crate::logging;
-use crate::probe;
+use crate::probe::{self, Verdict};
 use crate::start;
 use crate::state;
 use crate::sys::User;
@@ -20,14 +20,29 @@ pub struct Call<'a> {
     pub rule: RuleId,
     /// The arguments, as the kernel would get them.
     pub args: [usize; 6],
+    /// What the host answered, -errno or its result; None where it was not asked: the rule is forced, or the host
+    /// has no such call.
+    pub answer: Option<isize>,
+    /// Whether the handler left the host's answer as it was: nothing is logged then.
+    declined: bool,
     /// Where the log wants to know what the call became; None when nothing is logged.
     became: Option<&'a mut Text<BECAME>>,
 }
 
 impl<'a> Call<'a> {
-    /// A call that is not logged, or logged with this text.
-    pub fn new(rule: RuleId, args: [usize; 6], became: Option<&'a mut Text<BECAME>>) -> Call<'a> {
-        Call { rule, args, became }
+    fn new(
+        rule: RuleId,
+        args: [usize; 6],
+        answer: Option<isize>,
+        became: Option<&'a mut Text<BECAME>>,
+    ) -> Call<'a> {
+        Call { rule, args, answer, declined: false, became }
+    }
+
+    /// Leaves the host's answer as it is: there is nothing to translate in this call.
+    pub fn decline(&mut self, answer: isize) -> isize {
+        self.declined = true;
+        answer
     }
 
     /// An argument that is an address of the program.
@@ -65,6 +80,7 @@ pub fn dispatch(
     if !start::ready() || state::handed_on(doors, rule.slot()) {
         return native();
     }
+    let mut answered = None;
     if !state::acts(rule) {
         match rule.trigger() {
             Trigger::Absent if rule.is_doubted() && !probe::is_sane(rule) => state::act(rule),
@@ -74,39 +90,52 @@ pub fn dispatch(
                     // A filter trapped the call, and the handler has carried it out.
                     return answer;
                 }
-                match probe::verdict(rule, args, answer) {
-                    probe::Verdict::Answers => {
+                let known = rule.acts_on_results() && state::answers(rule);
+                let verdict = if known { Verdict::Answers } else { probe::verdict(rule, args, answer) };
+                match verdict {
+                    Verdict::Answers if rule.acts_on_results() => {
+                        state::keep_answers(rule);
+                        if !rule.acts_on(answer) {
+                            return answer;
+                        }
+                        answered = Some(answer);
+                    }
+                    Verdict::Answers => {
                         // A libc's stub may say ENOSYS for a call that the kernel does answer.
                         state::hand_on(doors, rule.slot());
                         return answer;
                     }
-                    probe::Verdict::KernelAnswers(answer) => return answer,
-                    probe::Verdict::Missing => state::act(rule),
+                    Verdict::KernelAnswers(answer) => return answer,
+                    Verdict::Missing => state::act(rule),
                 }
             }
-            Trigger::Result(errno) => {
+            Trigger::Result => {
                 let answer = native();
-                if answer != -isize::from(errno) {
+                if !rule.acts_on(answer) {
                     return answer;
                 }
+                answered = Some(answer);
             }
             Trigger::Match | Trigger::Start => {}
         }
     }
-    carry_out(rule, args)
+    carry_out(rule, args, answered)
 }
 
-/// Carries a call out by the rule's handler, and logs it.
-pub fn carry_out(rule: RuleId, args: [usize; 6]) -> isize {
+/// Carries a call out by the rule's handler, and logs it. `answer`: what the host said to it, if it was asked.
+pub fn carry_out(rule: RuleId, args: [usize; 6], answer: Option<isize>) -> isize {
     if !logging::is_on() {
-        return handlers::run(&mut Call::new(rule, args, None));
+        return handlers::run(&mut Call::new(rule, args, answer, None));
     }
     if handlers::told_before(rule, &args) {
         logging::translated(rule, &args, b"about to be carried out", 0);
     }
     let mut became = Text::new();
-    let result = handlers::run(&mut Call::new(rule, args, Some(&mut became)));
-    logging::translated(rule, &args, became.bytes(), result);
+    let mut call = Call::new(rule, args, answer, Some(&mut became));
+    let result = handlers::run(&mut call);
+    if !call.declined {
+        logging::translated(rule, &args, became.bytes(), result);
+    }
     result
 }
 

@@ -18,6 +18,9 @@ pub static SYMBOLS_HANDED_ON: Bitmap = filled(packed::HANDED_ON);
 /// Slots whose rule acts without asking the host again: it has no such call, or the rule is forced.
 static ACTS: Bitmap = filled([0; SLOT_WORDS]);
 
+/// Slots whose call the host has, though it is asked each time, since some of its answers are translated.
+static ANSWERS: Bitmap = filled([0; SLOT_WORDS]);
+
 const fn filled(words: [u64; SLOT_WORDS]) -> Bitmap {
     let mut map = [const { AtomicU64::new(0) }; SLOT_WORDS];
     let mut index = 0;
@@ -81,6 +84,16 @@ pub fn hand_translations_on() {
 /// Whether a rule acts without asking.
 pub fn acts(rule: RuleId) -> bool {
     is_set(&ACTS, rule.slot())
+}
+
+/// Whether the host is known to have the call of a rule that acts on some of its answers.
+pub fn answers(rule: RuleId) -> bool {
+    is_set(&ANSWERS, rule.slot())
+}
+
+/// The host has the call: its EPERM is its own.
+pub fn keep_answers(rule: RuleId) {
+    set(&ANSWERS, rule.slot());
 }
 
 /// Every rule asks again.

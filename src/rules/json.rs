@@ -7,7 +7,7 @@ use evercall_rules::table;
 use serde::Serialize;
 
 /// Grows when a field changes its meaning or goes away.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document {
@@ -25,11 +25,12 @@ struct Rule {
     symbols: &'static [&'static str],
     arguments: Vec<Argument>,
     trigger: &'static str,
-    trigger_errno: Option<u8>,
+    results: &'static [&'static str],
     probe: Option<Probe>,
     does: &'static str,
     fidelity: &'static str,
     difference: Option<&'static str>,
+    proof: &'static [&'static str],
     source: &'static str,
 }
 
@@ -63,6 +64,7 @@ struct Call {
     until: Option<&'static str>,
     option: Option<&'static str>,
     note: Option<&'static str>,
+    reason: Option<&'static str>,
     source: &'static str,
     rule: Option<&'static str>,
 }
@@ -93,14 +95,12 @@ fn rule(row: &'static table::Rule) -> Rule {
             .map(|(name, kind)| Argument { name, kind })
             .collect(),
         trigger: trigger(row.trigger),
-        trigger_errno: match row.trigger {
-            Trigger::Result(errno) => Some(errno),
-            _ => None,
-        },
+        results: row.results,
         probe: row.probe.map(|(errno, arguments)| Probe { arguments, errno }),
         does: row.does,
         fidelity: fidelity(row.fidelity),
         difference: row.difference,
+        proof: row.proof,
         source: row.source,
     }
 }
@@ -119,6 +119,7 @@ fn call(row: &'static table::Call) -> Call {
         until: row.until,
         option: row.option,
         note: row.note,
+        reason: row.reason,
         source: row.source,
         rule: rule_of(row),
     }

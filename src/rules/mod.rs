@@ -93,7 +93,7 @@ fn fidelity(fidelity: Fidelity) -> &'static str {
 fn trigger(trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::Absent => "absent",
-        Trigger::Result(_) => "result",
+        Trigger::Result => "result",
         Trigger::Match => "match",
         Trigger::Start => "start",
     }
@@ -101,9 +101,11 @@ fn trigger(trigger: Trigger) -> &'static str {
 
 /// When a rule acts, in a few words.
 fn acts(rule: &Rule) -> String {
+    let answers = rule.results.join(" or ");
     match rule.trigger {
-        Trigger::Absent => "the host lacks the call".into(),
-        Trigger::Result(errno) => format!("the host answers {}", errno_text(errno)),
+        Trigger::Absent if answers.is_empty() => "the host lacks the call".into(),
+        Trigger::Absent => format!("the host lacks the call, or answers {answers}"),
+        Trigger::Result => format!("the host answers {answers}"),
         Trigger::Match => "the arguments call for it".into(),
         Trigger::Start => "once, at start".into(),
     }
@@ -111,22 +113,21 @@ fn acts(rule: &Rule) -> String {
 
 /// When a rule acts, in a sentence.
 fn acts_sentence(rule: &Rule) -> String {
+    let answers = rule.results.join(" or ");
     match rule.trigger {
-        Trigger::Absent => {
+        Trigger::Absent if answers.is_empty() => {
             "When the host has no such call (ENOSYS), or a seccomp filter refuses it. The host is \
                             asked first, once a process."
                 .into()
         }
-        Trigger::Result(errno) => {
-            format!("When the host, asked each time, answers {}.", errno_text(errno))
-        }
+        Trigger::Absent => format!(
+            "When the host has no such call (ENOSYS), when a seccomp filter refuses it, or when the host, asked \
+             each time, answers {answers}."
+        ),
+        Trigger::Result => format!("When the host, asked each time, answers {answers}."),
         Trigger::Match => "When the arguments call for it, before the host is asked.".into(),
         Trigger::Start => "Once, when the library is loaded.".into(),
     }
-}
-
-fn errno_text(errno: u8) -> String {
-    std::io::Error::from_raw_os_error(i32::from(errno)).to_string()
 }
 
 /// How a rule's EPERM is told from a filter's: the harmless call, and the errno that is due.

@@ -66,6 +66,9 @@ impl Page {
         let mut fidelity = vec![fidelity(rule.fidelity).to_string()];
         fidelity.extend(rule.difference.map(|difference| format!("{difference}.")));
         self.section("FIDELITY", &fidelity);
+        if !rule.proof.is_empty() {
+            self.section("PROOF", &[rule.proof.join(", ")]);
+        }
         self.section("FAMILY", &[rule.family.into()]);
         self.section("SOURCE", &[rule.source.into()]);
     }
@@ -85,6 +88,7 @@ impl Page {
         facts.extend(call.until.map(|until| format!("until: {until}")));
         facts.extend(call.option.map(|option| format!("needs: {option}")));
         facts.extend(call.note.map(|note| format!("note: {note}")));
+        facts.extend(call.reason.map(|reason| format!("no rule: {reason}")));
         facts.push(format!("family: {}", call.family));
         facts.push(format!("source: {}", call.source));
         if alone {

@@ -113,7 +113,7 @@ pub fn answer(number: usize, args: [usize; 6], room: Option<usize>) -> isize {
     };
     state::act(rule);
     match room {
-        Some(bytes) if bytes < ROOM => sys::with_fresh_stack(|| dispatch::carry_out(rule, args)),
-        _ => dispatch::carry_out(rule, args),
+        Some(bytes) if bytes < ROOM => sys::with_fresh_stack(|| dispatch::carry_out(rule, args, None)),
+        _ => dispatch::carry_out(rule, args, None),
     }
 }
