@@ -24,7 +24,9 @@ pub fn check(table: &Table) -> Result<(), Fault> {
                 return Err(file.fault(row.now.span().start, format!("unknown answer \"{now}\"")));
             }
             if row.ask.as_ref().is_some_and(|ask| ask.len() > 6 || now == "another") {
-                return Err(file.fault(at, "six arguments at most, and none where the number means another thing"));
+                return Err(
+                    file.fault(at, "six arguments at most, and none where the number means another thing")
+                );
             }
             if row.since.is_empty() || row.source.is_empty() {
                 return Err(file.fault(at, "an operation needs since and source"));
@@ -36,9 +38,7 @@ pub fn check(table: &Table) -> Result<(), Fault> {
 
 /// The rows with plain strings.
 pub fn table(table: &Table) -> String {
-    let mut out = String::from(
-        "/// Every operation, by family.\npub static OPERATIONS: &[Operation] = &[\n",
-    );
+    let mut out = String::from("/// Every operation, by family.\npub static OPERATIONS: &[Operation] = &[\n");
     for (file, rows) in &table.operations {
         for (name, row) in rows {
             let (name, family, row) = (name.get_ref(), file.family(), row.get_ref());

@@ -262,7 +262,13 @@ fn dangling_and_double_names() {
 #[test]
 fn no_rule_and_no_reason() {
     assert_fault(CALLS, ", reason = \"r\"", "", 6, "gamma has no rule, and no reason");
-    assert_fault(CALLS, "gamma =", "delta = { i386 = 12, since = \"1.0\", source = \"s\" }\ngamma =", 6, "delta has no rule");
+    assert_fault(
+        CALLS,
+        "gamma =",
+        "delta = { i386 = 12, since = \"1.0\", source = \"s\" }\ngamma =",
+        6,
+        "delta has no rule",
+    );
     let young = "delta = { x86_64 = 12, since = \"2.6.17\", source = \"s\" }\ngamma =";
     assert_fault(CALLS, "gamma =", young, 6, "delta has no rule");
     assert_eq!(verdict(CALLS, "gamma =", &young.replace("2.6.17", "2.6.16")), Ok(()));
