@@ -4,6 +4,7 @@
 mod common;
 
 use evercall_rules::table::{CALLS, Call, RULES, Rule};
+use std::fs;
 
 /// The build demands a rule or a reason; a reason beside a rule would be one that is no longer true.
 #[test]
@@ -11,6 +12,38 @@ fn the_reasons_are_of_calls_without_a_rule() {
     for call in CALLS.iter().filter(|call| call.reason.is_some()) {
         assert!(Rule::of_call(call.name).is_none(), "{} has a rule, and a reason for none", call.name);
     }
+}
+
+/// Whether a file of `tests/` has a test of this name.
+fn has_test(file: &str, function: &str) -> bool {
+    let root = common::root().join("tests");
+    let paths = [root.join(format!("{file}.rs")), root.join(file).join("main.rs")];
+    let Some(text) = paths.iter().find_map(|path| fs::read_to_string(path).ok()) else { return false };
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let defined = |line: &&str| {
+        line.strip_prefix("fn ")
+            .is_some_and(|rest| rest.strip_prefix(function).is_some_and(|rest| rest.starts_with('(')))
+    };
+    let Some(at) = lines.iter().position(|line| defined(&line)) else { return false };
+    // Its attributes stand right above it.
+    lines[..at].iter().rev().take_while(|line| line.starts_with('#')).any(|line| *line == "#[test]")
+}
+
+#[test]
+fn every_rule_names_tests_that_are_there() {
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        if rule.proof.is_empty() {
+            wrong.push(format!("{}: add column proof to its row", rule.name));
+        }
+        for proof in rule.proof {
+            if !proof.split_once("::").is_some_and(|(file, function)| has_test(file, function)) {
+                wrong.push(format!("{}: tests/ has no test {proof}", rule.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!has_test("coverage", "has_test") && !has_test("coverage", "errno") && !has_test("no", "such"));
 }
 
 /// The number of an errno name, by the C library's own list.
