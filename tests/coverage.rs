@@ -20,11 +20,11 @@ fn has_test(file: &str, function: &str) -> bool {
     let paths = [root.join(format!("{file}.rs")), root.join(file).join("main.rs")];
     let Some(text) = paths.iter().find_map(|path| fs::read_to_string(path).ok()) else { return false };
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
-    let defined = |line: &&str| {
+    let defined = |line: &str| {
         line.strip_prefix("fn ")
             .is_some_and(|rest| rest.strip_prefix(function).is_some_and(|rest| rest.starts_with('(')))
     };
-    let Some(at) = lines.iter().position(|line| defined(&line)) else { return false };
+    let Some(at) = lines.iter().position(|line| defined(line)) else { return false };
     // Its attributes stand right above it.
     lines[..at].iter().rev().take_while(|line| line.starts_with('#')).any(|line| *line == "#[test]")
 }
