@@ -24,6 +24,8 @@ mod paths;
 mod random;
 mod scheduling;
 mod security;
+mod sendfile;
+mod splice;
 mod statx;
 mod streams;
 mod superseded;
