@@ -56,22 +56,20 @@ fn send_from(input: i32, start: Option<i64>, own: bool, output: i32, count: usiz
         return Err(Errno(libc::EBADF));
     }
     if splice::is_pipe(output)? {
-        if count == 0 {
-            return Ok(0);
+        let nonblock = flags_out & libc::O_NONBLOCK != 0;
+        if start.is_none() && count > 0 {
+            // Never sent: but first the pipe is looked at.
+            splice::into_pipe(input, start, output, 0, nonblock)?;
+            return Err(Errno(libc::EINVAL));
         }
-        return splice::into_pipe(input, start, output, count, flags_out & libc::O_NONBLOCK != 0);
+        return splice::into_pipe(input, start, output, count, nonblock);
     }
     splice::verify(splice::position(output), count)?;
     let Some(start) = start else { return Err(Errno(libc::EINVAL)) };
-    if flags_out & libc::O_APPEND != 0 || is_folder(input)? {
+    if flags_out & libc::O_APPEND != 0 || count > 0 && splice::is_folder(input)? {
         return Err(Errno(libc::EINVAL));
     }
     splice::with_piece(|buffer| copy(input, start, output, count, buffer))
-}
-
-/// The kernel splices no folder, whatever read(2) says of it.
-fn is_folder(fd: i32) -> Result<bool> {
-    sys::fstat(fd).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
 }
 
 /// Reads and writes, until a short write or the end.

@@ -99,6 +99,11 @@ pub fn is_pipe(fd: i32) -> Result<bool> {
     sys::fstat(fd).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
+/// Whether a descriptor is a folder: the kernel splices none, whatever read(2) says of it.
+pub fn is_folder(fd: i32) -> Result<bool> {
+    sys::fstat(fd).map(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+}
+
 /// Whether a file is open for reading.
 pub fn reads(flags: i32) -> bool {
     matches!(flags & libc::O_ACCMODE, libc::O_RDONLY | libc::O_RDWR)
@@ -151,6 +156,12 @@ pub fn into_pipe(from: i32, at: Option<i64>, pipe: i32, length: usize, nonblock:
     }
     if nonblock && state & libc::POLLOUT == 0 {
         return Err(Errno(libc::EAGAIN));
+    }
+    if length == 0 {
+        return Ok(0);
+    }
+    if is_folder(from)? {
+        return Err(EINVAL);
     }
     if at.is_none() && state & libc::POLLOUT == 0 {
         sys::wait_for(pipe, libc::POLLOUT)?;
