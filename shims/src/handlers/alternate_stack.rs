@@ -1,0 +1,99 @@
+//! `sigaltstack(2)` of the size that was enough once: a processor with more registers (AVX-512, AMX) puts more on
+//! the stack of a signal than MINSIGSTKSZ has room for, and since 5.14 the kernel says so.
+
+use crate::dispatch::Call;
+use crate::memory;
+use crate::start::SIGNAL_FRAME;
+use crate::sys::{self, Errno, Result};
+use core::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+/// The smallest stack of old: less was never enough.
+const MINIMUM: usize = 2048;
+
+/// Room for the handler itself, however large the program's own stack was.
+const ROOM: usize = 64 << 10;
+
+/// Threads whose stacks are remembered.
+const THREADS: usize = 64;
+
+/// A stack of ours: whose it is, process and thread, and where.
+struct Stack {
+    owner: AtomicU64,
+    at: AtomicUsize,
+}
+
+static STACKS: [Stack; THREADS] =
+    [const { Stack { owner: AtomicU64::new(0), at: AtomicUsize::new(0) } }; THREADS];
+
+/// `sigaltstack`: a stack of ours where the program's is too small for this processor, AT_MINSIGSTKSZ and 64 KiB
+/// above a page that cannot be touched. EFAULT and, below MINSIGSTKSZ, ENOMEM (do_sigaltstack, kernel/signal.c of
+/// 6.18), as where the program's is larger than that.
+pub fn sigaltstack(call: &mut Call<'_>) -> isize {
+    call.became(|text| {
+        text.push(b"sigaltstack with a larger stack");
+    });
+    match substitute(call) {
+        Ok(Some(done)) => done,
+        Err(error) if call.answer.is_none() => sys::result(Err(error)),
+        _ => match call.answer {
+            Some(answer) => call.decline(answer),
+            None => sys::call(libc::SYS_sigaltstack, call.args),
+        },
+    }
+}
+
+/// None: the kernel's own answer is right.
+fn substitute(call: &Call<'_>) -> Result<Option<isize>> {
+    let new = call.user(0);
+    if new.is_null() {
+        return Ok(None);
+    }
+    // stack_t: the address, the flags as an int, the size.
+    let [_, flags, size] = memory::get::<[usize; 3]>(new)?;
+    if flags as i32 & libc::SS_DISABLE != 0 || !(MINIMUM..ROOM).contains(&size) {
+        return Ok(None);
+    }
+    let length = SIGNAL_FRAME.get().max(MINIMUM).next_multiple_of(4096).saturating_add(ROOM);
+    let at = of_this_thread(length)?;
+    let done = sys::set_signal_stack([at, flags, length], call.user(1));
+    Ok(Some(done).filter(|&done| done != -(libc::ENOMEM as isize)))
+}
+
+/// The stack of this thread: the one it got before, that of a thread that has ended, or a new one. What is not
+/// remembered, for want of a place, is a new one each time.
+fn of_this_thread(length: usize) -> Result<usize> {
+    let process = sys::getpid() as u32;
+    let me = u64::from(process) << 32 | u64::from(sys::gettid() as u32);
+    let mine = STACKS.iter().find(|stack| stack.owner.load(Acquire) == me);
+    let taken = mine.or_else(|| STACKS.iter().find(|stack| take(stack, process, me)));
+    let Some(stack) = taken else { return sys::map_stack(length) };
+    let before = stack.at.load(Acquire);
+    if before != 0 {
+        return Ok(before);
+    }
+    let fresh = sys::map_stack(length)?;
+    match stack.at.compare_exchange(0, fresh, AcqRel, Acquire) {
+        Ok(_) => Ok(fresh),
+        // A signal handler on this thread was here in between.
+        Err(other) => {
+            sys::unmap_stack(fresh, length);
+            Ok(other)
+        }
+    }
+}
+
+/// Takes a free place, or that of a thread of this process that has ended. A place of another process (the parent
+/// of a fork, or of a vfork, whose memory this is) may be in use.
+fn take(stack: &Stack, process: u32, me: u64) -> bool {
+    let owner = stack.owner.load(Relaxed);
+    let thread = owner as u32;
+    let free = owner == 0
+        || (owner >> 32) as u32 == process && {
+            let nobody = [process as usize, thread as usize, 0, 0, 0, 0];
+            sys::check(sys::call(libc::SYS_tgkill, nobody)) == Err(Errno(libc::ESRCH))
+        };
+    free && stack.owner.compare_exchange(owner, me, Release, Relaxed).is_ok()
+}
