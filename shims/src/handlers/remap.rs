@@ -4,11 +4,22 @@ use crate::dispatch::Call;
 use crate::files::Lines;
 use crate::sys::{self, Errno, Fd, Result};
 use crate::text::{Text, fields, parse_decimal, parse_hex};
+use core::ffi::CStr;
 
 const PAGE: usize = 4096;
 
 /// Bytes of a file's name that are kept.
 const NAME: usize = 512;
+
+/// Descriptors that are looked through for an open file.
+const DESCRIPTORS: i32 = 1024;
+
+/// Where a mapping's file may be found again.
+struct Names {
+    /// The mapping, as /proc/self/map_files has it.
+    link: Text<80>,
+    path: Text<NAME>,
+}
 
 /// A line of /proc/self/maps.
 #[derive(Clone, Copy)]
@@ -51,8 +62,13 @@ fn remap(call: &Call<'_>) -> Result<usize> {
     if call.arg(2) != 0 || start.wrapping_add(size) <= start || page.checked_add(size / PAGE).is_none() {
         return Err(invalid);
     }
-    let mut name = Text::<NAME>::new();
-    let target = target(start, start.wrapping_add(size), &mut name)?;
+    let mut names = Names { link: Text::new(), path: Text::new() };
+    let end = start.wrapping_add(size);
+    let target = target(start, end, &mut names)?;
+    // Their flags are slow to read.
+    let locks = locks_memory()?;
+    let whole = target.writable && target.end >= end;
+    let locked = (locks || !whole) && flags_of(start, end)?;
     // file_mmap_ok(), of a file system without a limit of its own.
     let most = i64::MAX as usize;
     if size > most || page > (most - size) / PAGE {
@@ -61,7 +77,10 @@ fn remap(call: &Call<'_>) -> Result<usize> {
     let offset = page.wrapping_mul(PAGE) as u64;
     match source(&target, offset)? {
         Some(source) => from_mapping(&source, offset, start, size)?,
-        None => from_file(&target, &mut name, offset, start, size)?,
+        None => from_file(&target, &mut names, offset, start, size)?,
+    }
+    if locks {
+        sys::call(if locked { libc::SYS_mlock } else { libc::SYS_munlock }, [start, size, 0, 0, 0, 0]);
     }
     if flags & libc::MAP_NONBLOCK == 0 {
         // MADV_POPULATE_READ (5.14), as MAP_POPULATE: whether it can is not told.
@@ -71,7 +90,7 @@ fn remap(call: &Call<'_>) -> Result<usize> {
 }
 
 /// The mapping at an address, if it is shared and goes on, perhaps in parts, to the end of the range: EINVAL.
-fn target(start: usize, end: usize, name: &mut Text<NAME>) -> Result<Mapping> {
+fn target(start: usize, end: usize, names: &mut Names) -> Result<Mapping> {
     let mut lines = maps()?;
     let mut first: Option<Mapping> = None;
     let mut covered = 0;
@@ -82,7 +101,9 @@ fn target(start: usize, end: usize, name: &mut Text<NAME>) -> Result<Mapping> {
                 if !mapping.shared {
                     break;
                 }
-                name.push(path);
+                let range = line.split(|&byte| byte == b' ').next().unwrap_or(&[]);
+                names.link.push(b"/proc/self/map_files/").push(range);
+                names.path.push(path);
                 first = Some(mapping);
             }
             None => continue,
@@ -95,6 +116,43 @@ fn target(start: usize, end: usize, name: &mut Text<NAME>) -> Result<Mapping> {
         }
     }
     Err(Errno(libc::EINVAL))
+}
+
+/// Whether the mappings of a range are locked. EINVAL unless all have the same flags, VM_SHARED among them, which
+/// /proc/self/maps does not tell from VM_MAYSHARE: it is missing where the file is not open for writing. Where there
+/// are no flags to read (before 3.8) all is well.
+fn flags_of(start: usize, end: usize) -> Result<bool> {
+    let mut lines = Lines::open(c"/proc/self/smaps").map_err(|_| Errno(libc::ENOSYS))?;
+    let mut within = false;
+    let mut first = Text::<128>::new();
+    while let Some(line) = lines.next()? {
+        if let Some((mapping, _)) = parse(line) {
+            within = mapping.start < end && mapping.end > start;
+        }
+        let Some(flags) = line.strip_prefix(b"VmFlags:").filter(|_| within) else { continue };
+        if first.bytes().is_empty() {
+            first.push(flags);
+        }
+        if flags != first.bytes() || !has(flags, b"sh") {
+            return Err(Errno(libc::EINVAL));
+        }
+    }
+    Ok(has(first.bytes(), b"lo"))
+}
+
+fn has(flags: &[u8], wanted: &[u8]) -> bool {
+    fields(flags).any(|flag| flag == wanted)
+}
+
+/// Whether the process has locked memory at all: `VmLck:` of /proc/self/status.
+fn locks_memory() -> Result<bool> {
+    let mut lines = Lines::open(c"/proc/self/status").map_err(|_| Errno(libc::ENOSYS))?;
+    while let Some(line) = lines.next()? {
+        if let Some(locked) = line.strip_prefix(b"VmLck:") {
+            return Ok(fields(locked).next() != Some(b"0"));
+        }
+    }
+    Ok(false)
 }
 
 /// A mapping that begins at or before an offset of the target's file: the nearest.
@@ -131,29 +189,45 @@ fn unless_memory(error: Errno) -> Errno {
     if error == Errno(libc::ENOMEM) { error } else { Errno(libc::ENOSYS) }
 }
 
-fn from_file(target: &Mapping, name: &mut Text<NAME>, offset: u64, start: usize, size: usize) -> Result<()> {
-    let mut link = Text::<80>::new();
-    link.push(b"/proc/self/map_files/").hex(target.start as u64).push(b"-").hex(target.end as u64);
-    let open = |path: &core::ffi::CStr| {
-        let writing = sys::open(path, libc::O_RDWR, 0);
-        if target.writable { writing } else { writing.or_else(|_| sys::open(path, libc::O_RDONLY, 0)) }
-    };
-    // The first needs rights that few have (CAP_CHECKPOINT_RESTORE); the name may be another file's by now.
-    let file = open(link.c_str()).or_else(|_| open(name.c_str()).and_then(|file| checked(file, target)));
-    let file = file.map_err(|_| Errno(libc::ENOSYS))?;
+/// Maps the file itself: by /proc, which few may (CAP_CHECKPOINT_RESTORE), by a descriptor that the program still
+/// has of it, or by its name, if that leads to it still.
+fn from_file(target: &Mapping, names: &mut Names, offset: u64, start: usize, size: usize) -> Result<()> {
     let has = |bit, protection| if bit { protection } else { 0 };
     let protection = has(target.readable, libc::PROT_READ)
         | has(target.writable, libc::PROT_WRITE)
         | has(target.executable, libc::PROT_EXEC);
     let flags = libc::MAP_SHARED | libc::MAP_FIXED;
-    let map = [start, size, protection as usize, flags as usize, file.0 as usize, offset as usize];
-    sys::check(sys::call(libc::SYS_mmap, map)).map(|_| ())
+    let map = |fd: i32| {
+        let map = [start, size, protection as usize, flags as usize, fd as usize, offset as usize];
+        sys::check(sys::call(libc::SYS_mmap, map)).map(|_| ())
+    };
+    if let Ok(file) = open(target, names.link.c_str()) {
+        return map(file.0);
+    }
+    for fd in 0..DESCRIPTORS {
+        if is_file(fd, target) && map(fd).is_ok() {
+            return Ok(());
+        }
+    }
+    match open(target, names.path.c_str()) {
+        Ok(file) if is_file(file.0, target) => map(file.0),
+        _ => Err(Errno(libc::ENOSYS)),
+    }
 }
 
-fn checked(file: Fd, target: &Mapping) -> Result<Fd> {
-    let stat = sys::fstat(file.0)?;
-    let device = (u64::from(libc::major(stat.st_dev)), u64::from(libc::minor(stat.st_dev)));
-    if (device, stat.st_ino) == (target.device, target.inode) { Ok(file) } else { Err(Errno(libc::ENOSYS)) }
+/// For writing, if that may be: the rights may be raised later.
+fn open(target: &Mapping, path: &CStr) -> Result<Fd> {
+    match sys::open(path, libc::O_RDWR, 0) {
+        Err(_) if !target.writable => sys::open(path, libc::O_RDONLY, 0),
+        opened => opened,
+    }
+}
+
+fn is_file(fd: i32, target: &Mapping) -> bool {
+    sys::fstat(fd).is_ok_and(|stat| {
+        let device = (u64::from(libc::major(stat.st_dev)), u64::from(libc::minor(stat.st_dev)));
+        (device, stat.st_ino) == (target.device, target.inode)
+    })
 }
 
 fn maps() -> Result<Lines> {
