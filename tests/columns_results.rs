@@ -293,3 +293,37 @@ fn only_what_is_translated_is_logged() {
     assert_eq!((log[0].rule.as_str(), log[0].result), ("sched_getaffinity", 8));
     assert_eq!(log[0].became.as_deref(), Some("sched_getaffinity with a larger mask"));
 }
+
+/// Where the host answers, the doors hand on to libc, whose functions stay cancellation points.
+#[test]
+fn a_thread_is_cancelled_in_libcs_own_functions() {
+    for call in ["nanosleep", "clock_nanosleep", "sleep", "usleep", "splice"] {
+        for preload in [false, true] {
+            let mut command = bare(program("cancel_modern"));
+            if preload {
+                command.env("LD_PRELOAD", shim());
+            }
+            let output = text(&succeed(command.arg(call)).stdout);
+            assert_eq!(output, "cleanup outer\ncancelled\n", "{call} under the shim: {preload}");
+        }
+    }
+}
+
+/// One call by each rule on a small stack, with the log in both forms.
+#[test]
+fn the_rules_fit_on_a_small_stack() {
+    for format in ["text", "json"] {
+        let mut command = bare(program("results_small_stack"));
+        command.env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "all");
+        command.env("EVERCALL_LOG", "all").env("EVERCALL_LOG_FORMAT", format);
+        let output = succeed(&mut command);
+        let log = text(&output.stderr);
+        assert_eq!(text(&output.stdout), "done\n", "{log}");
+        for rule in [
+            "sendfile", "splice", "copy_file_range", "sched_getaffinity", "sigaltstack", "clock_nanosleep", "personality",
+            "remap_file_pages", "get_mempolicy", "keyctl",
+        ] {
+            assert!(log.contains(&format!("{rule}(")), "{rule} is not in {log}");
+        }
+    }
+}
