@@ -44,7 +44,7 @@ static void *calls(void *unused)
 int main(void)
 {
     stack_of_signals[0] = (unsigned long)mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    stack_of_signals[2] = 32768;
+    stack_of_signals[2] = 8192;
     char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(stack, GUARD, PROT_NONE);
     pthread_t id;

@@ -33,7 +33,10 @@ fn refused(calls: &str, words: &[&str]) -> [(String, Option<i32>); 2] {
 }
 
 fn is_there(program: &str) -> bool {
-    bare("sh").args(["-c", "command -v \"$0\" >/dev/null", program]).status().is_ok_and(|status| status.success())
+    bare("sh")
+        .args(["-c", "command -v \"$0\" >/dev/null", program])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 #[test]

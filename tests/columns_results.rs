@@ -35,7 +35,10 @@ impl Host {
     /// `program` on this host, bare or under the shim.
     fn run(&self, name: &str, preload: bool) -> Command {
         let mut run = bare(command());
-        run.args(["simulate", "--seccomp"]).arg(self.0.path().join("profile.json")).arg("--").arg(program(name));
+        run.args(["simulate", "--seccomp"])
+            .arg(self.0.path().join("profile.json"))
+            .arg("--")
+            .arg(program(name));
         if preload {
             run.env("LD_PRELOAD", shim());
         }
@@ -45,7 +48,8 @@ impl Host {
 
 /// The hash by which the test programs show bytes.
 fn sum(bytes: &[u8]) -> String {
-    let sum = bytes.iter().fold(2_166_136_261u32, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let sum =
+        bytes.iter().fold(2_166_136_261u32, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(16_777_619));
     format!("sum {sum:08x}")
 }
 
@@ -73,8 +77,16 @@ fn files_without_splice_are_copied() {
             ("sendfile in=/proc/self/cmdline len=9 out=open", "9 in at 9", &line[..9]),
             ("sendfile in=/proc/self/cmdline len=9 out=open off=2", "9 in at 0", &line[2..11]),
             ("sendfile in=/proc/self/cmdline out=gone", "-1 errno 32 in at 0", b""),
-            ("sendfile in=/proc/self/cmdline len=9 out=open outsize=65536 nonblock=1", "-1 errno 11 in at 0", b""),
-            ("sendfile in=/proc/self/cmdline len=9 out=open outsize=65536 timer=yes", "-1 errno 4 in at 0", b""),
+            (
+                "sendfile in=/proc/self/cmdline len=9 out=open outsize=65536 nonblock=1",
+                "-1 errno 11 in at 0",
+                b"",
+            ),
+            (
+                "sendfile in=/proc/self/cmdline len=9 out=open outsize=65536 timer=yes",
+                "-1 errno 4 in at 0",
+                b"",
+            ),
             ("sendfile in=/proc/self/cmdline off=100000", "0 in at 0", b""),
             ("sendfile in=/proc/self/cmdline len=30 limit=10", "10 in at 10", &line[..10]),
             ("sendfile out=/proc/self/oom_score_adj in=/proc/self/oom_score_adj", "2 in at 2", b""),
@@ -95,7 +107,10 @@ fn files_without_splice_are_copied() {
         ];
         let find = |check: &str| {
             let start = format!("{check}: ");
-            lines.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("{check} in {lines}"))
+            lines
+                .lines()
+                .find_map(|line| line.strip_prefix(&start))
+                .unwrap_or_else(|| panic!("{check} in {lines}"))
         };
         for (check, begins, bytes) in expected {
             let line = find(check);
@@ -183,7 +198,10 @@ fn a_small_mask_gets_its_part() {
     let questions: Vec<String> = ["syscall 204", "symbol sched_getaffinity"]
         .iter()
         .flat_map(|call| [8, 16, 64, 7, 0].map(|size| format!("{call} 0 {size} buf:{size}")))
-        .chain(["syscall 204 0 8 bad", "syscall 204 999999999 8 buf:8", "syscall 204 0 12 buf:12"].map(str::to_owned))
+        .chain(
+            ["syscall 204 0 8 bad", "syscall 204 999999999 8 buf:8", "syscall 204 0 12 buf:12"]
+                .map(str::to_owned),
+        )
         .collect();
     let native = answers(&mut ask(), &questions);
     let refused = answers(&mut host.run("ask", false), &questions);
@@ -198,8 +216,14 @@ fn a_small_mask_gets_its_part() {
 /// Docker's profile (EPERM) and gVisor (EINVAL): the question, and what stands already.
 #[test]
 fn a_refused_personality_is_told() {
-    let questions = ["syscall 135 0xffffffff", "symbol personality 0xffffffff", "syscall 135 0x40000", "syscall 135 0", "symbol personality 8"]
-        .map(str::to_owned);
+    let questions = [
+        "syscall 135 0xffffffff",
+        "symbol personality 0xffffffff",
+        "syscall 135 0x40000",
+        "syscall 135 0",
+        "symbol personality 8",
+    ]
+    .map(str::to_owned);
     for errno in [libc::EPERM, libc::EINVAL] {
         let host = Host::new("personality", errno, None);
         let refused = format!("-1 {errno}");
@@ -210,7 +234,11 @@ fn a_refused_personality_is_told() {
         // ADDR_NO_RANDOMIZE, set before the filter.
         let mut other = bare("setarch");
         let inner = host.run("ask", true);
-        other.args(["x86_64", "-R"]).arg(inner.get_program()).args(inner.get_args()).env("LD_PRELOAD", shim());
+        other
+            .args(["x86_64", "-R"])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env("LD_PRELOAD", shim());
         let kept = answers(&mut other, &questions);
         assert_eq!(kept, ["262144 1234", "262144 1234", "262144 1234", &refused, &refused]);
     }
@@ -320,8 +348,16 @@ fn the_rules_fit_on_a_small_stack() {
         let log = text(&output.stderr);
         assert_eq!(text(&output.stdout), "done\n", "{log}");
         for rule in [
-            "sendfile", "splice", "copy_file_range", "sched_getaffinity", "sigaltstack", "clock_nanosleep", "personality",
-            "remap_file_pages", "get_mempolicy", "keyctl",
+            "sendfile",
+            "splice",
+            "copy_file_range",
+            "sched_getaffinity",
+            "sigaltstack",
+            "clock_nanosleep",
+            "personality",
+            "remap_file_pages",
+            "get_mempolicy",
+            "keyctl",
         ] {
             assert!(log.contains(&format!("{rule}(")), "{rule} is not in {log}");
         }

@@ -23,12 +23,11 @@ fn call() -> impl Strategy<Value = String> {
         prop_oneof![9 => 0..24i64, 1 => select(&[100i64, 1 << 51, (1 << 51) - 1, 1 << 52, -1, -2, 1 << 62])];
     let flags = prop_oneof![4 => Just(0i64), 1 => Just(0x10000), 1 => any::<i32>().prop_map(i64::from)];
     let protection = prop_oneof![12 => Just(0i64), 1 => 1..8i64];
-    (start, bytes, page, flags, protection)
-        .prop_map(|(start, bytes, page, flags, protection)| {
-            // 2^51 - 1 pages and no more are between all address spaces and the largest offset.
-            let page = if page == (1 << 51) - 1 { 1 << 51 } else { page };
-            format!("{start}:{bytes}:{page}:{flags}:{protection}")
-        })
+    (start, bytes, page, flags, protection).prop_map(|(start, bytes, page, flags, protection)| {
+        // 2^51 - 1 pages and no more are between all address spaces and the largest offset.
+        let page = if page == (1 << 51) - 1 { 1 << 51 } else { page };
+        format!("{start}:{bytes}:{page}:{flags}:{protection}")
+    })
 }
 
 fn question() -> impl Strategy<Value = String> {

@@ -98,7 +98,15 @@ fn sendfile() -> impl Strategy<Value = String> {
 fn splice() -> impl Strategy<Value = String> {
     let to_pipe = (
         prop_oneof![6 => Just("in="), 1 => Just("in=closed"), 1 => Just("in=dir")],
-        select(&["out=open", "out=open", "out=open outsize=3000", "out=gone", "out=open outsize=65536 nonblock=1"][..]),
+        select(
+            &[
+                "out=open",
+                "out=open",
+                "out=open outsize=3000",
+                "out=gone",
+                "out=open outsize=65536 nonblock=1",
+            ][..],
+        ),
     );
     let from_pipe = (
         select(&["in=filled", "in=held", "in=filled insize=0", "in=filled insize=60000"][..]),
@@ -135,18 +143,21 @@ fn place(size: i64) -> impl Strategy<Value = String> {
 fn affinity() -> impl Strategy<Value = String> {
     let thread = prop_oneof![6 => Just(0i64), 1 => select(&[1i64, -1, 999_999_999, 1 << 32])];
     // A kernel's mask is of 1024 bytes at most.
-    let size = || edges(&[0, 8, 16, 32, 64, 128, 1024, 4096], 200).prop_map(|size| if size < 0 { 8 } else { size });
+    let size =
+        || edges(&[0, 8, 16, 32, 64, 128, 1024, 4096], 200).prop_map(|size| if size < 0 { 8 } else { size });
     let by_symbol = (thread.clone(), size())
         .prop_map(|(thread, size)| format!("symbol sched_getaffinity {thread} {size} buf:{size}"));
-    let by_number = (thread, prop_oneof![9 => size(), 1 => select(&[-1i64, 1 << 32, (1 << 32) + 64])], place(1024))
-        .prop_map(|(thread, size, place)| format!("syscall 204 {thread} {size} {place}"));
+    let by_number =
+        (thread, prop_oneof![9 => size(), 1 => select(&[-1i64, 1 << 32, (1 << 32) + 64])], place(1024))
+            .prop_map(|(thread, size, place)| format!("syscall 204 {thread} {size} {place}"));
     prop_oneof![by_symbol, by_number]
 }
 
 /// The question and what stands, which start as 0 here; and what only the kernel can set.
 fn personality() -> impl Strategy<Value = String> {
     let value = select(&[0xffff_ffffu64, 0xffff_ffff, 0, 8, 0x20000, 0x40000, 0x1_ffff_ffff, 0x1_0000_0000]);
-    (select(&["syscall 135", "symbol personality"][..]), value).prop_map(|(call, value)| format!("{call} {value}"))
+    (select(&["syscall 135", "symbol personality"][..]), value)
+        .prop_map(|(call, value)| format!("{call} {value}"))
 }
 
 fn signal_stack() -> impl Strategy<Value = String> {
@@ -169,13 +180,21 @@ fn sleeps() -> impl Strategy<Value = String> {
     let by_wall = (call.clone(), select(&[0i64, 0, 0, 1 << 32]), edges(&[0, 1, 2, -1], 8), time, rest)
         .prop_map(|(call, clock, flags, time, rest)| format!("{call} {clock} {flags} {time} {rest}"));
     // Another clock is the kernel's: nothing to wait for, and clocks that are none (of clock 3 libc answers itself).
-    let by_other = (call, select(&[1i64, 5, 10, 12, 99, -1, -6]), select(&["longs:0,1", "longs:0,-1", "bad"][..]))
-        .prop_map(|(call, clock, time)| format!("{call} {clock} 1 {time} null"));
+    let by_other =
+        (call, select(&[1i64, 5, 10, 12, 99, -1, -6]), select(&["longs:0,1", "longs:0,-1", "bad"][..]))
+            .prop_map(|(call, clock, time)| format!("{call} {clock} 1 {time} null"));
     let others = prop_oneof![
         (0..2000u32).prop_map(|time| format!("symbol usleep {time}")),
         (0..500_000i64).prop_map(|n| format!("symbol nanosleep longs:0,{n} null")),
-        select(&["symbol nanosleep longs:-1,0 null", "symbol nanosleep bad null", "symbol nanosleep longs:0,-1 buf:16", "symbol sleep 0"][..])
-            .prop_map(str::to_owned),
+        select(
+            &[
+                "symbol nanosleep longs:-1,0 null",
+                "symbol nanosleep bad null",
+                "symbol nanosleep longs:0,-1 buf:16",
+                "symbol sleep 0"
+            ][..]
+        )
+        .prop_map(str::to_owned),
     ];
     prop_oneof![4 => by_wall, 1 => by_other, 1 => others]
 }

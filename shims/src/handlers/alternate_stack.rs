@@ -16,6 +16,9 @@ const MINIMUM: usize = 2048;
 /// Room for the handler itself, however large the program's own stack was.
 const ROOM: usize = 64 << 10;
 
+/// From here on no stack is too small: nor is one replaced where the rule is forced.
+const ENOUGH: usize = 16 << 10;
+
 /// Threads whose stacks are remembered.
 const THREADS: usize = 64;
 
@@ -38,10 +41,7 @@ pub fn sigaltstack(call: &mut Call<'_>) -> isize {
     match substitute(call) {
         Ok(Some(done)) => done,
         Err(error) if call.answer.is_none() => sys::result(Err(error)),
-        _ => match call.answer {
-            Some(answer) => call.decline(answer),
-            None => sys::call(libc::SYS_sigaltstack, call.args),
-        },
+        _ => call.decline_or_ask(libc::SYS_sigaltstack),
     }
 }
 
@@ -53,10 +53,11 @@ fn substitute(call: &Call<'_>) -> Result<Option<isize>> {
     }
     // stack_t: the address, the flags as an int, the size.
     let [_, flags, size] = memory::get::<[usize; 3]>(new)?;
-    if flags as i32 & libc::SS_DISABLE != 0 || !(MINIMUM..ROOM).contains(&size) {
+    let frame = SIGNAL_FRAME.get();
+    if flags as i32 & libc::SS_DISABLE != 0 || !(MINIMUM..ENOUGH.max(frame)).contains(&size) {
         return Ok(None);
     }
-    let length = SIGNAL_FRAME.get().max(MINIMUM).next_multiple_of(4096).saturating_add(ROOM);
+    let length = frame.max(MINIMUM).next_multiple_of(4096).saturating_add(ROOM);
     let at = of_this_thread(length)?;
     let done = sys::set_signal_stack([at, flags, length], call.user(1));
     Ok(Some(done).filter(|&done| done != -(libc::ENOMEM as isize)))

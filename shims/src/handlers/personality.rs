@@ -3,7 +3,6 @@
 
 use crate::dispatch::Call;
 use crate::files;
-use crate::sys;
 use crate::text::parse_hex;
 
 /// Asks, and changes nothing.
@@ -18,11 +17,7 @@ pub fn personality(call: &mut Call<'_>) -> isize {
     let wanted = call.arg(0) as u32;
     match current() {
         Some(now) if wanted == QUESTION || wanted == now => now as isize,
-        _ => match call.answer {
-            Some(answer) => call.decline(answer),
-            // Forced: the host may know.
-            None => sys::call(libc::SYS_personality, call.args),
-        },
+        _ => call.decline_or_ask(libc::SYS_personality),
     }
 }
 

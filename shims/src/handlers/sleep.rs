@@ -17,11 +17,8 @@ pub fn clock_nanosleep(call: &mut Call<'_>) -> isize {
         text.push(b"clock_nanosleep(CLOCK_MONOTONIC)");
     });
     if call.int(0) != libc::CLOCK_REALTIME {
-        return match call.answer {
-            Some(answer) => call.decline(answer),
-            // Forced: every other clock is the kernel's.
-            None => sys::call(libc::SYS_clock_nanosleep, call.args),
-        };
+        // Every other clock is the kernel's.
+        return call.decline_or_ask(libc::SYS_clock_nanosleep);
     }
     let time = match memory::get::<Time>(call.user(2)) {
         Ok(time) => time,
