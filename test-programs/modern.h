@@ -49,7 +49,7 @@ static long number(const char *key, long otherwise)
     return *text == '-' ? strtol(text, NULL, 0) : (long)strtoul(text, NULL, 0);
 }
 
-static int is(const char *key, const char *wanted)
+__attribute__((unused)) static int is(const char *key, const char *wanted)
 {
     return !strcmp(value(key, ""), wanted);
 }
@@ -76,7 +76,7 @@ static unsigned char *edge(size_t length)
 
 /* An address as a line names it: null, bad, kernel, high (the last of the program's), ro, edge:N (too short),
  * or else a buffer. */
-static void *place(const char *kind, size_t length)
+__attribute__((unused)) static void *place(const char *kind, size_t length)
 {
     if (!strcmp(kind, "null")) return NULL;
     if (!strcmp(kind, "bad")) return (void *)0x12345000;

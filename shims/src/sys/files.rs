@@ -124,8 +124,20 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
 
 /// Whether a write would find room now, and a reader: poll(2) for POLLOUT, without waiting.
 pub fn writable(fd: c_int) -> bool {
-    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents == libc::POLLOUT
+    poll_now(fd, libc::POLLOUT) == libc::POLLOUT
+}
+
+/// What poll(2) says of a descriptor now.
+pub fn poll_now(fd: c_int, events: i16) -> i16 {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    let _ = ask!(libc::SYS_poll, &raw mut poll, 1, 0);
+    poll.revents
+}
+
+/// poll(2) of one descriptor, for as long as it takes. EINTR.
+pub fn wait_for(fd: c_int, events: i16) -> Result<usize> {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    ask!(libc::SYS_poll, &raw mut poll, 1, usize::MAX)
 }
 
 /// pwrite64(2).
