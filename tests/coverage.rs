@@ -17,10 +17,6 @@ const WITHOUT_A_RULE: &[(&str, &str)] = &[
     ("process_vm_writev", "likewise for writing"),
     ("uprobe", "the kernel's own trampolines make it, and no filter sees it"),
     ("uretprobe", "likewise"),
-    (
-        "signalfd",
-        "a number with a rule goes past signals::calls in doors/syscall.rs, which keeps SIGSEGV out of its mask; signalfd4 supersedes it",
-    ),
 ];
 
 /// `6.11`, `2.6.17` as numbers; None for `never`.

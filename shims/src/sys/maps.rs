@@ -101,6 +101,11 @@ pub fn with_pages<F: FnOnce(&mut [u8]) -> isize>(length: usize, then: F) -> Opti
     Some(result)
 }
 
+/// Zeroed pages of our own, for good.
+pub fn fresh_page(length: usize) -> Result<usize> {
+    map_anonymous(length)
+}
+
 fn map_anonymous(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

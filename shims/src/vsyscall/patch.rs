@@ -5,14 +5,14 @@
 //! /proc/self/mem, so live text never loses PROT_EXEC, and a thread in the middle of it sees either value.
 //! Calls through a pointer in writable memory have the pointer changed. Anything else is left alone.
 
-use super::Entry;
+use super::{Entry, callers};
 use crate::arch;
 use crate::memory;
 use crate::sys::{self, User};
 use crate::vdso;
 use core::sync::atomic::{
-    AtomicU8, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
+    AtomicU8,
+    Ordering::{Acquire, Release},
 };
 
 /// Where our page has to be: the vsyscall page's address with its upper bytes cut.
@@ -28,18 +28,14 @@ const THERE: u8 = 2;
 const REFUSED: u8 = 3;
 static PAGE_STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Return addresses of calls that cannot be patched, so that not every fault tries again.
-static LEFT_ALONE: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
-
 /// Patches the call that returns to `caller`. False where it has another form, or where the host refuses.
 pub fn call_site(caller: usize, entry: Entry) -> bool {
-    if LEFT_ALONE.iter().any(|address| address.load(Relaxed) == caller) {
+    if callers::is_left_alone(caller) {
         return false;
     }
     let patched = patch(caller, entry).is_some();
     if !patched {
-        let free = |address: &&AtomicUsize| address.compare_exchange(0, caller, Relaxed, Relaxed).is_ok();
-        let _ = LEFT_ALONE.iter().find(free);
+        callers::leave_alone(caller);
     }
     patched
 }
