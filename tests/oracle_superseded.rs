@@ -232,7 +232,9 @@ fn waits() -> impl Strategy<Value = String> {
         // Of a short list only what is there is asked about.
         let count = if count.is_empty() || at.is_empty() && count.contains(" count=1") { count } else { format!("{count} at=bad") };
         let at = if count.contains("at=") { "" } else { at };
-        format!("poll list={} timeout={time}{at}{count}", list.join(","))
+        // Fortified programs tell the size of the list.
+        let size = if count.is_empty() && time == 2 { " chk=64" } else { "" };
+        format!("poll list={} timeout={time}{at}{count}{size}", list.join(","))
     });
     let watch = prop_oneof![3 => select(&["111", "110", "110,112", "110,111,112", "112"][..])];
     let most = prop_oneof![5 => 1..9i64, 2 => select(&[0i64, -1, i64::MIN, 178_956_970, 178_956_971, 1 << 32])];
