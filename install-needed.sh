@@ -39,6 +39,7 @@ test)
     done
     need busybox busybox-static
     need setcap libcap2-bin
+    need ip iproute2
     need $libs/libjemalloc.so.2 libjemalloc2
     need javac default-jdk-headless
     need go golang-go
