@@ -344,6 +344,8 @@ pub const LOG: &[Section] = &[
             ),
         ],
     ),
+    VARIABLES,
+    FILES,
 ];
 
 /// The sections as the end of `--help`.

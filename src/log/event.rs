@@ -108,9 +108,10 @@ fn in_text(line: &str) -> Parsed<'_> {
     let Some(rest) = rest.strip_prefix(' ') else { return Parsed::Other };
     let mut is_ours = false;
     // A program may be named `a[1] b`: the first bracket behind which all is as it must be.
-    for open in memchr_iter(b'[', rest.as_bytes()).take_while(|&open| open <= PROGRAM) {
+    for open in memchr_iter(b'[', rest.as_bytes()).take_while(|&open| open <= 2 * PROGRAM) {
         let Some(behind) = behind_pid(&rest[open + 1..]) else { continue };
-        is_ours = true;
+        // An empty name is possible; `[1] started` behind a time is somebody else's, though.
+        is_ours |= open > 0;
         if let (Some(time), Some(event)) = (Time::parse(time.as_bytes()), event(behind)) {
             return told(time, &rest[..open], event);
         }

@@ -109,7 +109,7 @@ fn foot(out: &mut String, tally: &Tally, groups: &[(&Group, Sum)], logs: usize) 
     let own = lines.translations + lines.summaries + lines.notes;
     let _ = writeln!(
         out,
-        "\n{}: {own} of evercall's, {} others, {} damaged",
+        "\n{}: {own} of evercall's, {} of others, {} damaged",
         counted(lines.all(), "line"),
         lines.other + lines.too_long,
         lines.damaged
