@@ -181,21 +181,27 @@ fn begin(first: usize) {
     }
 }
 
-/// The strings of an environment of our own process, as the kernel or libc laid it.
-pub fn strings(environment: usize) -> impl Iterator<Item = &'static CStr> {
+/// The strings of an environment of our own process, as the kernel or libc laid it, that start so. What another
+/// string holds is not looked at beyond its first difference: every exec pays for this.
+pub fn strings(environment: usize, start: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
     let mut at = environment as *const *const core::ffi::c_char;
     core::iter::from_fn(move || {
         if at.is_null() {
             return None;
         }
-        // SAFETY: the array ends with NULL, as execve(2) and libc lay it, and its strings with NUL.
-        unsafe {
-            let string = *at;
-            if string.is_null() {
-                return None;
+        loop {
+            // SAFETY: the array ends with NULL, as execve(2) and libc lay it, and its strings with NUL, which
+            // differs from every byte of `start`.
+            unsafe {
+                let string = *at;
+                if string.is_null() {
+                    return None;
+                }
+                at = at.add(1);
+                if start.iter().enumerate().all(|(index, &byte)| *string.add(index) as u8 == byte) {
+                    return Some(CStr::from_ptr(string));
+                }
             }
-            at = at.add(1);
-            Some(CStr::from_ptr(string))
         }
     })
 }

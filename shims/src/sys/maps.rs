@@ -101,7 +101,8 @@ pub fn with_pages<F: FnOnce(&mut [u8]) -> isize>(length: usize, then: F) -> Opti
     Some(result)
 }
 
-fn map_anonymous(length: usize) -> Result<usize> {
+/// Fresh zeroed memory, readable and writable.
+pub fn map_anonymous(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
