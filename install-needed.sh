@@ -44,6 +44,7 @@ test)
     need go golang-go
     need sudo sudo
     need node nodejs
+    need runsc runsc
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
     ;;

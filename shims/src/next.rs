@@ -244,3 +244,38 @@ fn loader_debug() -> Option<usize> {
     // SAFETY: a `struct r_debug *` of the loader.
     Some(unsafe { (pointer as *const usize).read() }).filter(|&debug| debug != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page as the kernel maps a vDSO: the ELF header and two program headers.
+    #[repr(C, align(4096))]
+    struct Page([u8; 4096]);
+
+    fn image(linked_for: usize) -> Page {
+        let mut page = Page([0; 4096]);
+        page.0[..4].copy_from_slice(b"\x7fELF");
+        page.0[32] = 64;
+        page.0[56] = 2;
+        for (at, kind, offset) in [(64, PT_LOAD, 0), (120, PT_DYNAMIC, 0x448)] {
+            page.0[at..at + 4].copy_from_slice(&kind.to_ne_bytes());
+            page.0[at + 8..at + 16].copy_from_slice(&usize::to_ne_bytes(offset));
+            page.0[at + 16..at + 24].copy_from_slice(&(linked_for + offset).to_ne_bytes());
+        }
+        page
+    }
+
+    /// Linked for 0 as by Linux, and for VDSO_PRELINK as by Linux before 3.16 and gVisor.
+    #[test]
+    fn a_vdso_may_be_linked_for_a_fixed_address() {
+        for linked_for in [0, 0xffff_ffff_ff70_0000] {
+            let page = image(linked_for);
+            let header = page.0.as_ptr() as usize;
+            let expected = (header.wrapping_sub(linked_for), header + 0x448);
+            assert_eq!(image_at(header), Some(expected), "{linked_for:#x}");
+        }
+        assert_eq!(image_at(0), None);
+        assert_eq!(image_at([0u8; 64].as_ptr() as usize), None);
+    }
+}

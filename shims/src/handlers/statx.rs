@@ -25,6 +25,8 @@ fn without_automount(call: &mut Call<'_>, answer: isize) -> isize {
     }
     let [folder, path, flags, mask, to, _] = call.args;
     let flags = flags & !(libc::AT_NO_AUTOMOUNT as usize);
+    // Linux fills the basic fields in, asked for or not; gVisor only what is asked for.
+    let mask = mask | STATX_BASIC_STATS as usize;
     let again = sys::call(libc::SYS_statx, [folder, path, flags, mask, to, 0]);
     if again == answer {
         return call.decline(answer);
