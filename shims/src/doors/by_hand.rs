@@ -71,6 +71,21 @@ macro_rules! sysctl_door {
 sysctl_door!(sysctl);
 sysctl_door!(__sysctl);
 
+/// `poll` as fortified programs call it, with the list's size in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn __poll_chk(list: usize, count: usize, timeout: usize, size: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let own = [list, count, timeout, size, 0, 0];
+    if count > size / size_of::<libc::pollfd>() {
+        // More than there is room for: libc ends the program.
+        if let Some(next) = NEXT.find(b"__poll_chk") {
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            return unsafe { next(list, count, timeout, size, 0, 0) };
+        }
+    }
+    door(RuleId::Poll, &NEXT, b"__poll_chk", own, [list, count, timeout, 0, 0, 0])
+}
+
 macro_rules! message_door {
     ($symbol:ident => $rule:ident, $args:expr) => {
         /// STREAMS without bands: the band argument of the system call is missing.

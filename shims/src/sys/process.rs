@@ -64,6 +64,27 @@ pub fn now() -> (i64, i64) {
     (time.tv_sec, time.tv_nsec)
 }
 
+/// Seconds of the clock as of its last tick, which is what time(2) tells: clock_gettime(CLOCK_REALTIME_COARSE),
+/// or CLOCK_REALTIME before 2.6.32.
+pub fn seconds() -> i64 {
+    let mut time: libc::timespec = zeroed();
+    match ask!(libc::SYS_clock_gettime, libc::CLOCK_REALTIME_COARSE, &raw mut time) {
+        Ok(_) => time.tv_sec,
+        Err(_) => now().0,
+    }
+}
+
+/// setitimer(ITIMER_REAL) of one signal in so many seconds, 0 for none: seconds and microseconds that were left
+/// of the one before.
+pub fn set_alarm(seconds: u32) -> Result<[i64; 2]> {
+    // struct itimerval: the interval, then the time left.
+    let new = [0i64, 0, i64::from(seconds), 0];
+    let mut old = [0i64; 4];
+    ask!(libc::SYS_setitimer, libc::ITIMER_REAL, new.as_ptr(), old.as_mut_ptr())?;
+    let [_, _, seconds, microseconds] = old;
+    Ok([seconds, microseconds])
+}
+
 /// clock_settime(CLOCK_REALTIME).
 pub fn set_clock(seconds: i64) -> Result<usize> {
     let time = libc::timespec { tv_sec: seconds, tv_nsec: 0 };
