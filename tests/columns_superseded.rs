@@ -119,8 +119,11 @@ fn rename_has_two_modern_forms() {
 /// program's memory then, pipe2 alone.
 #[test]
 fn without_process_vm_they_are_as_native() {
-    let programs =
-        [("superseded_paths", &PATHS[..]), ("superseded_descriptors", &DESCRIPTORS), ("superseded_waits", &WAITS)];
+    let programs = [
+        ("superseded_paths", &PATHS[..]),
+        ("superseded_descriptors", &DESCRIPTORS),
+        ("superseded_waits", &WAITS),
+    ];
     for (name, calls) in programs {
         let native = lines(bare(program(name)).arg("syscall"), calls);
         let mut command = denied("EPERM", &format!("{},process_vm_readv,process_vm_writev", calls.join(",")));
@@ -139,19 +142,28 @@ fn trapped(calls: &str, words: &[&str]) -> Command {
 }
 
 /// What loaders make before the handler stands, or what a libc makes on too small a stack, is never trapped.
-const NEVER_TRAPPED: [&str; 8] = ["open", "access", "stat", "lstat", "fstat", "readlink", "getrlimit", "dup2"];
+const NEVER_TRAPPED: [&str; 8] =
+    ["open", "access", "stat", "lstat", "fstat", "readlink", "getrlimit", "dup2"];
 
 #[test]
 fn bare_instructions_are_as_native_under_the_trap() {
-    let programs =
-        [("superseded_paths", &PATHS[..]), ("superseded_descriptors", &DESCRIPTORS), ("superseded_waits", &WAITS)];
+    let programs = [
+        ("superseded_paths", &PATHS[..]),
+        ("superseded_descriptors", &DESCRIPTORS),
+        ("superseded_waits", &WAITS),
+    ];
     for (name, calls) in programs {
         let path = program(name).display().to_string();
         let calls: Vec<&str> = calls.iter().copied().filter(|call| !NEVER_TRAPPED.contains(call)).collect();
         let native = lines(bare(&path).arg("inline"), &calls);
         let all = calls.join(",");
         let refused = lines(denied("ENOSYS", &all).args([&path, "inline"]), &calls);
-        assert!(native.iter().zip(&refused).all(|(native, refused)| native != refused || native.contains("errno 38")));
+        assert!(
+            native
+                .iter()
+                .zip(&refused)
+                .all(|(native, refused)| native != refused || native.contains("errno 38"))
+        );
         assert_eq!(lines(&mut trapped(&all, &[&path, "inline"]), &calls), native, "{name}");
     }
 }
@@ -160,7 +172,8 @@ fn bare_instructions_are_as_native_under_the_trap() {
 #[test]
 fn forced_rules_without_a_probe_are_trapped() {
     let path = program("superseded_waits").display().to_string();
-    let questions = ["inline fork", "inline vfork", "inline alarm seconds=3 left=2.800", "inline pause eintr=plain"];
+    let questions =
+        ["inline fork", "inline vfork", "inline alarm seconds=3 left=2.800", "inline pause eintr=plain"];
     let questions = questions.map(str::to_owned);
     let native = answers(bare(&path).arg("ask"), &questions);
     let mut command = trapped("fork,vfork,alarm,pause", &[&path, "ask"]);
@@ -186,6 +199,49 @@ fn no_two_rules_call_each_other_for_ever() {
         command.env("EVERCALL_FORCE", forced);
         let answer = answer(&mut command, &format!("inline {question}"));
         assert!(answer.contains("-1 errno 38"), "{question} without {calls}: {answer}");
+    }
+}
+
+/// While a handler of SIGSEGV stands (the vsyscall rule's), signalfd by a rule goes through `signals::calls` too: by
+/// the number and under the trap it takes all signals but that one.
+#[test]
+fn signalfd_never_takes_sigsegv_from_our_handler() {
+    let path = program("superseded_descriptors").display().to_string();
+    let question = "signalfd signals=0x7fffffff";
+    let native = answer(bare(&path).arg("ask"), &format!("inline {question}"));
+    assert!(native.ends_with("takes 000000007ffbfeff"), "{native}");
+    // SIGSEGV is the eleventh.
+    let without = native.replace("7ffbfeff", "7ffbfaff");
+    let mut forced = bare(&path);
+    forced
+        .arg("ask")
+        .env("LD_PRELOAD", shim())
+        .env("EVERCALL_VSYSCALL", "on")
+        .env("EVERCALL_FORCE", "signalfd");
+    assert_eq!(answer(&mut forced, &format!("syscall {question}")), without);
+    let mut trapped = trapped("signalfd", &["env", "EVERCALL_VSYSCALL=on", &path, "ask"]);
+    assert_eq!(answer(&mut trapped, &format!("inline {question}")), without);
+}
+
+/// What a shell and its children make every day is refused, and trapped as far as it may be: they run as ever.
+#[test]
+fn a_shell_and_its_children_run_under_the_trap() {
+    let script = "echo one | cat; test -r /etc/passwd && echo readable; mkdir \"$1/new\" && mv \"$1/new\" \"$1/old\" && ls \"$1\"";
+    let all = [&PATHS[..], &DESCRIPTORS, &WAITS].concat().join(",");
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let mut command = trapped(&all, &["bash", "-c", script, "bash", &place]);
+    command.env("EVERCALL_LOG", "all");
+    let output = succeed(&mut command);
+    assert_eq!(text(&output.stdout), "one\nreadable\nold\n");
+    let log = text(&output.stderr);
+    let names: Vec<&str> =
+        log.lines().find_map(|line| line.split_once("] trap: ")).expect("a line").1.split(", ").collect();
+    for call in ["pipe", "mkdir", "rename", "poll", "select"] {
+        assert!(names.contains(&call), "{names:?}");
+    }
+    for call in NEVER_TRAPPED {
+        assert!(!names.contains(&call), "{names:?}");
     }
 }
 
