@@ -39,10 +39,13 @@ test)
     done
     need busybox busybox-static
     need setcap libcap2-bin
+    need ip iproute2
     need $libs/libjemalloc.so.2 libjemalloc2
     need javac default-jdk-headless
     need go golang-go
     need sudo sudo
+    need numactl numactl
+    need keyctl keyutils
     need node nodejs
     need runsc runsc
     need inotifywait inotify-tools

@@ -12,6 +12,7 @@ pub const NUMBERS: u16 = 512;
 pub fn table(table: &Table) -> Result<(), Fault> {
     calls(table)?;
     rules(table)?;
+    crate::operations::check(table)?;
     sysctl(table)
 }
 
@@ -41,9 +42,37 @@ fn calls(table: &Table) -> Result<(), Fault> {
                     return Err(file.fault(at, format!("{arch} number {number} is {other}'s already")));
                 }
             }
+            if call.reason.is_none() && !has_rule(table, name) && owes_reason(call) {
+                let what = format!("{name} has no rule, and no reason that says why");
+                return Err(file.fault(at, what));
+            }
         }
     }
     Ok(())
+}
+
+fn has_rule(table: &Table, call: &str) -> bool {
+    let mut rules = table.rules.iter().flat_map(|(_, rows)| rows.values());
+    rules.any(|rule| rule.get_ref().calls.iter().any(|c| c.get_ref() == call))
+}
+
+/// Calls where one looks for a rule: those that are gone or never worked, those that are younger than the oldest
+/// hosts, and those that i386 alone has.
+fn owes_reason(call: &row::Call) -> bool {
+    let young = version(&call.since).is_none_or(|since| since >= OLDEST);
+    call.until.is_some() || young || call.x86_64.is_none()
+}
+
+/// The first kernel whose calls an image may use that another host lacks.
+const OLDEST: [u32; 3] = [2, 6, 17];
+
+/// `6.11`, `2.6.17` as numbers; None for `never`.
+fn version(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
+    for (number, part) in numbers.iter_mut().zip(text.split('.')) {
+        *number = part.parse().ok()?;
+    }
+    Some(numbers)
 }
 
 fn rules(table: &Table) -> Result<(), Fault> {

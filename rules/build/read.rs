@@ -69,6 +69,7 @@ pub type Rows<T> = IndexMap<Spanned<String>, Spanned<T>>;
 pub struct Table {
     pub calls: Vec<(File, Rows<row::Call>)>,
     pub rules: Vec<(File, Rows<row::Rule>)>,
+    pub operations: Vec<(File, Rows<row::Operation>)>,
     pub doors: (File, Rows<row::Door>),
     pub sysctl: (File, IndexMap<Spanned<String>, Rows<row::SysctlName>>),
 }
@@ -87,17 +88,24 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
         let rows = file.parse::<CallsFile>()?.calls;
         calls.push((file, rows));
     }
-    let mut rules = Vec::new();
-    for path in toml_files(&root.join("rules"))? {
-        let file = File::open(path)?;
-        let rows = file.parse()?;
-        rules.push((file, rows));
-    }
+    let rules = folder(&root.join("rules"))?;
+    let operations = folder(&root.join("operations"))?;
     let doors = File::open(root.join("doors.toml"))?;
     let door_rows = doors.parse()?;
     let sysctl = File::open(root.join("sysctl-names.toml"))?;
     let sysctl_rows = sysctl.parse()?;
-    Ok(Table { calls, rules, doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
+    Ok(Table { calls, rules, operations, doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
+}
+
+/// The rows of each file of a folder.
+fn folder<T: DeserializeOwned>(folder: &Path) -> Result<Vec<(File, Rows<T>)>, Fault> {
+    let mut files = Vec::new();
+    for path in toml_files(folder)? {
+        let file = File::open(path)?;
+        let rows = file.parse()?;
+        files.push((file, rows));
+    }
+    Ok(files)
 }
 
 /// The TOML files of a folder, sorted, so that a build does not depend on the file system.

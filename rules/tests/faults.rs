@@ -4,6 +4,9 @@
 #[path = "../build/check.rs"]
 mod check;
 #[allow(dead_code, missing_docs)]
+#[path = "../build/operations.rs"]
+mod operations;
+#[allow(dead_code, missing_docs)]
 #[path = "../build/read.rs"]
 mod read;
 #[allow(dead_code, missing_docs)]
@@ -15,15 +18,15 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A small table without fault.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "calls/things.toml",
         "# Things.\n\
          \n\
          [calls]\n\
          alpha = { x86_64 = 1, i386 = 11, since = \"1.0\", source = \"s\" }\n\
-         beta  = { x86_64 = 2, since = \"1.0\", until = \"2.0\", note = \"n\", source = \"s\" }\n\
-         gamma = { since = \"never\", note = \"n\", source = \"s\" }\n",
+         beta  = { x86_64 = 2, since = \"1.0\", until = \"2.0\", note = \"n\", reason = \"of beta\", source = \"s\" }\n\
+         gamma = { since = \"never\", note = \"n\", reason = \"r\", source = \"s\" }\n",
     ),
     (
         "rules/things.toml",
@@ -49,6 +52,24 @@ const FILES: [(&str, &str); 4] = [
          does       = \"does\"\n\
          fidelity   = \"exact\"\n\
          source     = \"s\"\n",
+    ),
+    (
+        "operations/things.toml",
+        "[OLD]\n\
+         call   = \"alpha\"\n\
+         value  = 3\n\
+         since  = \"1.0\"\n\
+         until  = \"2.0\"\n\
+         now    = \"EINVAL\"\n\
+         ask    = [3, 0]\n\
+         source = \"s\"\n\
+         \n\
+         [OLDER]\n\
+         call   = \"beta\"\n\
+         value  = 4\n\
+         since  = \"never\"\n\
+         now    = \"another\"\n\
+         source = \"s\"\n",
     ),
     ("doors.toml", "[door]\nsymbols = [\"door\"]\ndoes = \"does\"\nsource = \"s\"\n"),
     (
@@ -97,6 +118,7 @@ fn assert_fault(file: &str, old: &str, new: &str, line: usize, what: &str) {
 
 const CALLS: &str = "calls/things.toml";
 const RULES: &str = "rules/things.toml";
+const OPERATIONS: &str = "operations/things.toml";
 const SYSCTL: &str = "sysctl-names.toml";
 
 #[test]
@@ -235,6 +257,32 @@ fn dangling_and_double_names() {
     assert_fault("doors.toml", "[\"door\"]", "[\"door\", \"__alpha\"]", 2, "symbol __alpha is named twice");
     assert_fault(SYSCTL, "table = \"kern\" }\n\n", "table = \"vm\" }\n\n", 2, "the name of a table");
     assert_fault(SYSCTL, "[root]", "[base]", 1, "no table named root");
+}
+
+#[test]
+fn no_rule_and_no_reason() {
+    assert_fault(CALLS, ", reason = \"r\"", "", 6, "gamma has no rule, and no reason");
+    assert_fault(
+        CALLS,
+        "gamma =",
+        "delta = { i386 = 12, since = \"1.0\", source = \"s\" }\ngamma =",
+        6,
+        "delta has no rule",
+    );
+    let young = "delta = { x86_64 = 12, since = \"2.6.17\", source = \"s\" }\ngamma =";
+    assert_fault(CALLS, "gamma =", young, 6, "delta has no rule");
+    assert_eq!(verdict(CALLS, "gamma =", &young.replace("2.6.17", "2.6.16")), Ok(()));
+}
+
+#[test]
+fn faulty_operations() {
+    assert_fault(OPERATIONS, "[OLDER]", "[OLD]", 10, "duplicate");
+    assert_fault(OPERATIONS, "\"beta\"", "\"delta\"", 11, "no row for system call delta");
+    assert_fault(OPERATIONS, "\"EINVAL\"", "\"EWHAT\"", 6, "unknown answer \"EWHAT\"");
+    assert_fault(OPERATIONS, "[3, 0]", "[1, 2, 3, 4, 5, 6, 7]", 1, "six arguments at most");
+    assert_fault(OPERATIONS, "\"another\"", "\"another\"\nask = [4]", 10, "means another thing");
+    assert_fault(OPERATIONS, "\"never\"", "\"\"", 10, "needs since and source");
+    assert_fault(OPERATIONS, "until", "gone", 5, "unknown field `gone`");
 }
 
 #[test]

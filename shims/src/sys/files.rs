@@ -132,10 +132,21 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
 
 /// Whether a write would find room now, and a reader: ppoll(2) for POLLOUT, without waiting.
 pub fn writable(fd: c_int) -> bool {
-    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    poll_now(fd, libc::POLLOUT) == libc::POLLOUT
+}
+
+/// What ppoll(2) says of a descriptor now.
+pub fn poll_now(fd: c_int, events: i16) -> i16 {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
     let mut no_time = [0i64; 2];
-    ask!(libc::SYS_ppoll, &raw mut poll, 1, no_time.as_mut_ptr(), 0, 0) == Ok(1)
-        && poll.revents == libc::POLLOUT
+    let _ = ask!(libc::SYS_ppoll, &raw mut poll, 1, no_time.as_mut_ptr(), 0, 0);
+    poll.revents
+}
+
+/// ppoll(2) of one descriptor, for as long as it takes. EINTR.
+pub fn wait_for(fd: c_int, events: i16) -> Result<usize> {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    ask!(libc::SYS_ppoll, &raw mut poll, 1, 0, 0, 0)
 }
 
 /// pwrite64(2).

@@ -57,6 +57,21 @@ pub fn raised_rights() -> bool {
         || dumpable != 1
 }
 
+/// gettid(2).
+pub fn gettid() -> i32 {
+    call(libc::SYS_gettid, [0; 6]) as i32
+}
+
+/// clock_nanosleep(2) for a time of ours by CLOCK_MONOTONIC. EINTR.
+pub fn sleep(time: &[i64; 2]) -> Result<usize> {
+    ask!(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), 0)
+}
+
+/// sched_getaffinity(2) into a mask of ours: its bytes.
+pub fn affinity(thread: c_int, mask: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_sched_getaffinity, thread, mask.len(), mask.as_mut_ptr()).map(|n| n.min(mask.len()))
+}
+
 /// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.
 pub fn now() -> (i64, i64) {
     let mut time: libc::timespec = zeroed();
