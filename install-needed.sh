@@ -48,6 +48,10 @@ test)
     need keyctl keyutils
     need node nodejs
     need runsc runsc
+    need inotifywait inotify-tools
+    need /usr/share/doc/liblinux-inotify2-perl liblinux-inotify2-perl
+    need /usr/share/doc/libio-epoll-perl libio-epoll-perl
+    need pip3 python3-pip
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
     ;;
