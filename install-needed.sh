@@ -44,7 +44,10 @@ test)
     need javac default-jdk-headless
     need go golang-go
     need sudo sudo
+    need numactl numactl
+    need keyctl keyutils
     need node nodejs
+    need runsc runsc
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
     ;;

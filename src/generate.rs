@@ -24,6 +24,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall-run", manual::RUN),
         ("evercall-simulate", manual::SIMULATE),
         ("evercall-rules", manual::RULES),
+        ("evercall-log", manual::LOG),
     ] {
         let command = match name.strip_prefix("evercall-") {
             Some(sub) => command.find_subcommand(sub).cloned(),

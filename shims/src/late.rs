@@ -4,7 +4,7 @@
 use crate::sys;
 use core::marker::PhantomData;
 use core::sync::atomic::{
-    AtomicUsize,
+    AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire},
 };
 
@@ -13,6 +13,17 @@ use core::sync::atomic::{
 /// # Safety
 /// As said.
 pub unsafe trait Zeroed: Sync {}
+
+// SAFETY: an integer that may be shared.
+unsafe impl Zeroed for AtomicU32 {}
+// SAFETY: the same.
+unsafe impl Zeroed for AtomicU64 {}
+// SAFETY: the same.
+unsafe impl Zeroed for AtomicUsize {}
+// SAFETY: nothing but such values.
+unsafe impl<T: Zeroed, const N: usize> Zeroed for [T; N] {}
+// SAFETY: nothing but such values.
+unsafe impl<A: Zeroed, B: Zeroed> Zeroed for (A, B) {}
 
 /// A value in pages of its own, mapped zeroed at its first use, and never unmapped.
 pub struct Late<T: 'static>(AtomicUsize, PhantomData<&'static T>);

@@ -47,6 +47,8 @@ pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::unknown();
 pub static LOADER_BASE: Auxiliary = Auxiliary::unknown();
 /// Where the vDSO is mapped.
 pub static VDSO: Auxiliary = Auxiliary::unknown();
+/// Bytes that the kernel puts on the stack of a signal (AT_MINSIGSTKSZ, since 5.14).
+pub static SIGNAL_FRAME: Auxiliary = Auxiliary::unknown();
 /// AT_SECURE: 0, 1, or not told.
 static SECURE: Auxiliary = Auxiliary(AtomicUsize::new(NOT_TOLD));
 /// The path the program was executed by.
@@ -62,6 +64,9 @@ pub fn secure() -> bool {
     }
 }
 
+/// linux/auxvec.h; not in the libc crate.
+const AT_MINSIGSTKSZ: u64 = 51;
+
 fn keep(kind: u64, value: usize) {
     let auxiliary = match kind {
         libc::AT_PHDR => &PROGRAM_HEADERS,
@@ -69,6 +74,7 @@ fn keep(kind: u64, value: usize) {
         libc::AT_BASE => &LOADER_BASE,
         libc::AT_SYSINFO_EHDR => &VDSO,
         libc::AT_SECURE => &SECURE,
+        AT_MINSIGSTKSZ => &SIGNAL_FRAME,
         libc::AT_EXECFN => &EXEC_PATH,
         _ => return,
     };

@@ -2,7 +2,7 @@
 
 pub mod calls;
 pub mod containers;
-mod errno;
+pub mod errno;
 mod host;
 mod layer;
 

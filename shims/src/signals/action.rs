@@ -76,7 +76,7 @@ struct Store {
 static STORES: Late<[Store; 2]> = Late::new();
 
 // SAFETY: atomics.
-unsafe impl Zeroed for [Store; 2] {}
+unsafe impl Zeroed for Store {}
 
 /// Makes room for the program's actions, before a handler of ours stands. False where there is no memory.
 pub fn prepare() -> bool {

@@ -108,6 +108,26 @@ pub fn map_anonymous(length: usize) -> Result<usize> {
     ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
 }
 
+/// A stack of our own above a page that cannot be touched, which is mapped too: its lowest address.
+pub fn map_stack(length: usize) -> Result<usize> {
+    const GUARD: usize = 4096;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+    let page = ask!(libc::SYS_mmap, 0, GUARD + length, libc::PROT_NONE, flags, usize::MAX, 0)?;
+    match ask!(libc::SYS_mprotect, page + GUARD, length, libc::PROT_READ | libc::PROT_WRITE) {
+        Ok(_) => Ok(page + GUARD),
+        Err(error) => {
+            unmap(page, GUARD + length);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a stack of [`map_stack`] back.
+pub fn unmap_stack(at: usize, length: usize) {
+    const GUARD: usize = 4096;
+    unmap(at.wrapping_sub(GUARD), GUARD + length);
+}
+
 /// munmap(2) of what this file mapped.
 pub fn unmap(page: usize, length: usize) {
     let _ = ask!(libc::SYS_munmap, page, length);

@@ -7,7 +7,7 @@
 
 use super::Entry;
 use crate::arch;
-use crate::late::{Late, Zeroed};
+use crate::late::Late;
 use crate::memory;
 use crate::sys::{self, User};
 use crate::vdso;
@@ -30,16 +30,11 @@ const REFUSED: u8 = 3;
 static PAGE_STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// Return addresses of calls that cannot be patched, so that not every fault tries again.
-static LEFT_ALONE: Late<LeftAlone> = Late::new();
-
-struct LeftAlone([AtomicUsize; 16]);
-
-// SAFETY: atomics.
-unsafe impl Zeroed for LeftAlone {}
+static LEFT_ALONE: Late<[AtomicUsize; 16]> = Late::new();
 
 /// Patches the call that returns to `caller`. False where it has another form, or where the host refuses.
 pub fn call_site(caller: usize, entry: Entry) -> bool {
-    let left_alone = || LEFT_ALONE.make().into_iter().flat_map(|LeftAlone(addresses)| addresses);
+    let left_alone = || LEFT_ALONE.make().into_iter().flatten();
     if left_alone().any(|address| address.load(Relaxed) == caller) {
         return false;
     }
