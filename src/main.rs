@@ -1,6 +1,6 @@
-//! `evercall`: runs programs under libevercall.so or as on another host, and prints the table of system calls
-//! and rules.
-// Allowed in `exec` alone.
+//! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, and prints
+//! the table of system calls and rules.
+// Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
 mod exec;
@@ -13,6 +13,7 @@ mod manual;
 mod nearest;
 mod options;
 mod output;
+mod probe;
 mod program;
 mod rules;
 mod run;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let done = match options.action {
         Action::Run(options) => run::run(options),
         Action::Simulate(options) => simulate::simulate(&options),
+        Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Generate(options) => generate::generate(&options),
     };

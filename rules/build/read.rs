@@ -69,6 +69,7 @@ pub type Rows<T> = IndexMap<Spanned<String>, Spanned<T>>;
 pub struct Table {
     pub calls: Vec<(File, Rows<row::Call>)>,
     pub rules: Vec<(File, Rows<row::Rule>)>,
+    pub asks: (File, Rows<row::Ask>),
     pub doors: (File, Rows<row::Door>),
     pub sysctl: (File, IndexMap<Spanned<String>, Rows<row::SysctlName>>),
 }
@@ -77,6 +78,12 @@ pub struct Table {
 #[serde(deny_unknown_fields)]
 struct CallsFile {
     calls: Rows<row::Call>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AsksFile {
+    asks: Rows<row::Ask>,
 }
 
 /// Reads the table under a folder.
@@ -93,11 +100,13 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
         let rows = file.parse()?;
         rules.push((file, rows));
     }
+    let asks = File::open(root.join("asks.toml"))?;
+    let ask_rows = asks.parse::<AsksFile>()?.asks;
     let doors = File::open(root.join("doors.toml"))?;
     let door_rows = doors.parse()?;
     let sysctl = File::open(root.join("sysctl-names.toml"))?;
     let sysctl_rows = sysctl.parse()?;
-    Ok(Table { calls, rules, doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
+    Ok(Table { calls, rules, asks: (asks, ask_rows), doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
 }
 
 /// The TOML files of a folder, sorted, so that a build does not depend on the file system.

@@ -15,7 +15,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A small table without fault.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "calls/things.toml",
         "# Things.\n\
@@ -50,6 +50,7 @@ const FILES: [(&str, &str); 4] = [
          fidelity   = \"exact\"\n\
          source     = \"s\"\n",
     ),
+    ("asks.toml", "[asks]\nbeta = { arguments = [-1], due = \"EBADF EPERM\", needs = \"CAP_X\" }\n"),
     ("doors.toml", "[door]\nsymbols = [\"door\"]\ndoes = \"does\"\nsource = \"s\"\n"),
     (
         "sysctl-names.toml",
@@ -97,6 +98,7 @@ fn assert_fault(file: &str, old: &str, new: &str, line: usize, what: &str) {
 
 const CALLS: &str = "calls/things.toml";
 const RULES: &str = "rules/things.toml";
+const ASKS: &str = "asks.toml";
 const SYSCTL: &str = "sysctl-names.toml";
 
 #[test]
@@ -235,6 +237,30 @@ fn dangling_and_double_names() {
     assert_fault("doors.toml", "[\"door\"]", "[\"door\", \"__alpha\"]", 2, "symbol __alpha is named twice");
     assert_fault(SYSCTL, "table = \"kern\" }\n\n", "table = \"vm\" }\n\n", 2, "the name of a table");
     assert_fault(SYSCTL, "[root]", "[base]", 1, "no table named root");
+}
+
+#[test]
+fn every_call_is_asked_about_once() {
+    let row = "beta = { arguments = [-1], due = \"EBADF EPERM\", needs = \"CAP_X\" }";
+    let fault = verdict(ASKS, row, "").unwrap_err();
+    assert!(fault.starts_with("calls/things.toml:5: nothing asks about beta: "), "{fault}");
+    let twice = format!("{row}\nalpha = {{ arguments = [], due = \"success\" }}");
+    assert_fault(ASKS, row, &twice, 3, "alpha is asked about by the probe of rule alpha: take this row out");
+    for other in ["gamma", "delta"] {
+        let more = format!("{row}\n{other} = {{ arguments = [], due = \"success\" }}");
+        assert_fault(ASKS, row, &more, 3, &format!("{other} is no system call of x86-64"));
+    }
+    for (old, new, what) in [
+        ("EBADF EPERM", "EBADFD", "unknown answer \"EBADFD\""),
+        ("EBADF EPERM", "", "unknown answer \"\""),
+        ("CAP_X", "root", "needs is a capability"),
+        ("[-1]", "[1, 2, 3, 4, 5, 6, 7]", "at most six arguments"),
+        (", due = \"EBADF EPERM\"", "", "arguments and due, or not_asked alone"),
+        ("due =", "not_asked = \"w\", due =", "arguments and due, or not_asked alone"),
+    ] {
+        assert_fault(ASKS, old, new, 2, what);
+    }
+    assert_eq!(verdict(ASKS, row, "beta = { not_asked = \"why\" }"), Ok(()));
 }
 
 #[test]

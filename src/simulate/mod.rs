@@ -2,8 +2,8 @@
 
 pub mod calls;
 pub mod containers;
-mod errno;
-mod host;
+pub mod errno;
+pub mod host;
 mod layer;
 
 use crate::exec::{self, Refused};
