@@ -132,6 +132,7 @@ pub const ERRNOS: &[(&str, u8)] = &[
     ("EDOM", 33),
     ("ERANGE", 34),
     ("ENOSYS", 38),
+    ("EPROTO", 71),
     ("EOPNOTSUPP", 95),
     ("EAFNOSUPPORT", 97),
 ];

@@ -58,10 +58,16 @@ impl Survey {
         &self.0
     }
 
+    /// Whether a call succeeded.
+    pub fn succeeds(&self, name: &str) -> bool {
+        let success = |asked: &Asked| matches!(asked.outcome, Ok(Outcome::Returned(0..)));
+        self.0.iter().any(|asked| asked.call.name == name && success(asked))
+    }
+
     /// Whether this process may make a call: a filter does not kill it for that.
     pub fn survives(&self, name: &str) -> bool {
-        let killed = |asked: &&Asked| matches!(asked.outcome, Ok(Outcome::Killed(_)));
-        self.0.iter().filter(|asked| asked.call.name == name).find(killed).is_none()
+        let killed = |asked: &Asked| matches!(asked.outcome, Ok(Outcome::Killed(_) | Outcome::Unseen));
+        !self.0.iter().any(|asked| asked.call.name == name && killed(asked))
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Judged {
 }
 
 /// The kernel answers these to bad arguments of one sort or another: where another one of them is due, the kernel
-/// may be an odd one. Any other errno is a filter's.
+/// may be an odd one. With any other errno, such as EPERM and EACCES, somebody refuses the call.
 const OF_ARGUMENTS: [&str; 12] = [
     "ENOENT",
     "ESRCH",
@@ -133,6 +133,12 @@ impl Judged {
                 ..judged(Class::Trapped, words::TRAPPED, Some("SIGSYS".to_owned()))
             },
             Outcome::Hung => judged(Class::NoAnswer, words::NO_ANSWER, None),
+            Outcome::Unseen => Judged {
+                note: Some(
+                    "wait4 and waitid are refused, so whether it killed or hung cannot be seen".to_owned(),
+                ),
+                ..judged(Class::NoAnswer, words::NO_ANSWER, None)
+            },
             Outcome::NotReady => Judged {
                 note: Some("the child could not give up its capabilities first".to_owned()),
                 ..judged(Class::NotAsked, words::NOT_ASKED, None)
@@ -169,11 +175,7 @@ fn errno_of(
     let missing_right = due.needs.filter(|needs| !context.capabilities.contains(needs));
     match name {
         Some("ENOSYS") => {
-            let (by, note) = if is_due {
-                (By::Kernel, "Linux never had it for 64-bit programs of today".to_owned())
-            } else {
-                absent(call, context)
-            };
+            let (by, note) = absent(call, is_due, context);
             judged(Class::Absent, "ENOSYS", Some(by), Some(note))
         }
         Some("EPERM") if is_due || missing_right.is_some() => {
@@ -185,13 +187,10 @@ fn errno_of(
             judged(Class::Answers, words::ANSWERS, None, note)
         }
         _ if is_due => judged(Class::Answers, words::ANSWERS, None, None),
-        Some("EPERM") if may_filter => judged(Class::Refused, "EPERM", Some(By::Filter), None),
-        Some("EPERM") => {
+        Some(name) if !OF_ARGUMENTS.contains(&name) => {
             let note = "no seccomp filter stands: a security module, or the kernel itself";
-            judged(Class::Refused, "EPERM", Some(By::Kernel), Some(note.to_owned()))
-        }
-        Some(name) if may_filter && !OF_ARGUMENTS.contains(&name) => {
-            judged(Class::Refused, name, Some(By::Filter), None)
+            let (by, note) = if may_filter { (By::Filter, None) } else { (By::Kernel, Some(note.to_owned())) };
+            judged(Class::Refused, name, Some(by), note)
         }
         _ => {
             let note = match name {
@@ -204,14 +203,18 @@ fn errno_of(
 }
 
 /// Whose ENOSYS it is, as far as that can be told.
-fn absent(call: &Call, context: &Context) -> (By, String) {
+fn absent(call: &Call, is_due: bool, context: &Context) -> (By, String) {
     let needs = call.option.map(|option| format!("without {option}"));
     let unfiltered = context.filtered == Some(false);
     let has = context.version.map(|version| version.has(call));
     let version = context.version.map(|version| format!("Linux {version}")).unwrap_or_default();
+    if call.since == "never" {
+        return (By::Kernel, "Linux only ever kept the number free".to_owned());
+    }
     match (has, unfiltered) {
         (Some(false), _) if call.until.is_some() => (By::Kernel, format!("{version} has it no longer")),
         (Some(false), _) => (By::Kernel, format!("{version} does not have it yet: since {}", call.since)),
+        (_, _) if is_due => (By::Kernel, "Linux has it for no 64-bit program".to_owned()),
         (_, true) => {
             let built = needs.unwrap_or_else(|| "without it, or is not Linux's own".to_owned());
             (By::Kernel, format!("the kernel is built {built}"))

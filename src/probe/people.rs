@@ -73,7 +73,7 @@ fn host(facts: &Facts) -> Vec<[String; 2]> {
     let ia32 = match facts.machine.ia32 {
         Some("answers") => "run",
         Some("faults") => "do not run: the kernel has no ia32 emulation",
-        Some("refused" | "trapped" | "killed") => "are refused by a filter",
+        Some("refused" | "trapped" | "killed") => "do not run: their calls are refused",
         _ => "could not be asked",
     };
     rows.push(row("  32-bit programs", ia32));
@@ -114,7 +114,8 @@ fn process(facts: &Facts) -> String {
         Some(false) => ", in a user namespace",
         _ => "",
     };
-    format!("uid {}, {capabilities}{promise}{namespace}", process.euid)
+    let user = process.euid.map_or_else(|| "not seen".to_owned(), |user| user.to_string());
+    format!("uid {user}, {capabilities}{promise}{namespace}")
 }
 
 fn cgroup(facts: &Facts) -> String {

@@ -70,6 +70,8 @@ pub enum Outcome {
     Exited(c_int),
     /// It did not come back in time.
     Hung,
+    /// It gave no answer, and its end cannot be seen: a filter refuses both ways to wait.
+    Unseen,
     /// The child could not give up its capabilities, or could not be made ready otherwise.
     NotReady,
 }
@@ -191,8 +193,7 @@ pub fn in_child(task: Task) -> io::Result<Outcome> {
     let ended = match status {
         Some(status) if libc::WIFEXITED(status) => Outcome::Exited(libc::WEXITSTATUS(status)),
         Some(status) => Outcome::Killed(libc::WTERMSIG(status)),
-        // It vanished without a word, which is what a filter's kill looks like to one who cannot wait.
-        None if WAYS.reap.load(Relaxed) == NONE => Outcome::Killed(libc::SIGSYS),
+        None if WAYS.reap.load(Relaxed) == NONE => Outcome::Unseen,
         None => Outcome::Hung,
     };
     Ok(match page.state.load(Acquire) {
@@ -478,10 +479,16 @@ pub fn auxiliary(kind: libc::c_ulong) -> Option<u64> {
     Some(unsafe { libc::getauxval(kind) }).filter(|value| *value != 0)
 }
 
-/// The real and effective ids of user and group.
-pub fn ids() -> [u32; 4] {
+/// The real and effective user id.
+pub fn user() -> [u32; 2] {
     // SAFETY: no arguments.
-    unsafe { [libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()] }
+    unsafe { [libc::getuid(), libc::geteuid()] }
+}
+
+/// The real and effective group id.
+pub fn group() -> [u32; 2] {
+    // SAFETY: no arguments.
+    unsafe { [libc::getgid(), libc::getegid()] }
 }
 
 /// prctl(PR_GET_SECCOMP) and prctl(PR_GET_NO_NEW_PRIVS).

@@ -2,7 +2,6 @@
 
 use super::{Rows, fidelity, rule_of, trigger};
 use crate::failure::Failure;
-use evercall_rules::Trigger;
 use evercall_rules::table;
 use serde::Serialize;
 

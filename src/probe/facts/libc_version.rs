@@ -2,7 +2,9 @@
 
 use super::Eyes;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 /// The libc that dynamic programs of this image get.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +37,8 @@ impl Libc {
                 let Ok(bytes) = eyes.bytes(&path) else { continue };
                 // glibc's development files hold a text of that name's sort; and other architectures' libcs.
                 if bytes.starts_with(b"\x7fELF\x02\x01") && bytes.get(18) == Some(&62) {
-                    return Libc { kind, version: version(&bytes), path: Some(path) };
+                    let version = version(&bytes).or_else(|| uclibc(named(&path)?.as_bytes()));
+                    return Libc { kind, version, path: Some(path) };
                 }
             }
         }
@@ -77,6 +80,11 @@ fn musl(bytes: &[u8]) -> Option<String> {
 fn uclibc(bytes: &[u8]) -> Option<String> {
     Some(number(after(bytes, b"libuClibc-")?).trim_end_matches('.').to_owned())
         .filter(|version| !version.is_empty())
+}
+
+/// The name that a symbolic link leads to: libc.so.0 is one to libuClibc-0.9.33.2.so.
+fn named(path: &Path) -> Option<OsString> {
+    path.read_link().ok()?.file_name().map(OsString::from)
 }
 
 /// What follows the first of these marks.

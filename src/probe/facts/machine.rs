@@ -17,17 +17,16 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Asks.
-    pub fn look(eyes: &mut Eyes) -> Kernel {
-        let names = sys::uname();
-        if names.is_none() {
-            eyes.unseen("the kernel's release: uname is refused".to_owned());
+    /// Asks, or reads it from /proc.
+    pub fn look(eyes: &mut Eyes, survey: &Survey) -> Kernel {
+        if let Some([release, version, machine]) = survey.survives("uname").then(sys::uname).flatten() {
+            return Kernel { release: Some(release), version: Some(version), machine: Some(machine) };
         }
-        let [release, version, machine] = match names {
-            Some(names) => names.map(Some),
-            None => [None, None, None],
+        let mut read = |name: &str| {
+            let text = eyes.text(&format!("/proc/sys/kernel/{name}"))?;
+            Some(text.trim().to_owned())
         };
-        Kernel { release, version, machine }
+        Kernel { release: read("osrelease"), version: read("version"), machine: None }
     }
 }
 
@@ -72,7 +71,7 @@ fn outcome(task: Task, good: fn(i64) -> bool) -> Option<&'static str> {
         Outcome::Exited(_) | Outcome::Killed(libc::SIGSEGV | libc::SIGILL | libc::SIGBUS) => "faults",
         Outcome::Trapped => "trapped",
         Outcome::Killed(_) => "killed",
-        Outcome::Hung | Outcome::NotReady => return None,
+        Outcome::Hung | Outcome::Unseen | Outcome::NotReady => return None,
     })
 }
 
@@ -100,13 +99,12 @@ pub struct Machine {
 
 impl Machine {
     /// Looks.
-    pub fn look(eyes: &mut Eyes, survey: &Survey) -> Machine {
+    pub fn look(eyes: &Eyes) -> Machine {
         let cpu = |name: &str| eyes.word(format!("/sys/devices/system/cpu/{name}"));
         let modules = eyes.word("/sys/kernel/security/lsm");
         let security_modules = modules.map(|list| list.split(',').map(str::to_owned).collect());
-        let may = survey.survives("sched_getaffinity");
         Machine {
-            processors_allowed: may.then(sys::allowed_processors).flatten(),
+            processors_allowed: sys::allowed_processors(),
             processors_online: cpu("online"),
             processors_possible: cpu("possible"),
             page_size: sys::auxiliary(libc::AT_PAGESZ),

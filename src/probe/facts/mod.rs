@@ -1,7 +1,8 @@
 //! What the host and the image are, beside their answers to system calls.
 //!
-//! Everything is looked at with as few calls as can be, after the survey has told which of them a filter kills
-//! for. What cannot be seen stays empty, and `unseen` says why.
+//! Everything is looked at with as few calls as can be: files by open, read and close alone, which the start of the
+//! program has made already, so that no filter kills for them; other calls only after the survey has told that none
+//! does. What cannot be seen stays empty, and `unseen` says why.
 
 mod cgroup;
 mod container;
@@ -51,8 +52,8 @@ pub struct Facts {
 impl Facts {
     /// Looks at everything.
     pub fn look(survey: &Survey) -> Facts {
-        let mut eyes = Eyes::new(survey);
-        let kernel = Kernel::look(&mut eyes);
+        let mut eyes = Eyes::default();
+        let kernel = Kernel::look(&mut eyes, survey);
         let (seccomp, process) = process::look(&mut eyes, survey);
         Facts {
             seccomp,
@@ -61,7 +62,7 @@ impl Facts {
             cgroup: Cgroup::look(&mut eyes),
             limits: Limits::look(&mut eyes),
             libc: Libc::look(&eyes),
-            machine: Machine::look(&mut eyes, survey),
+            machine: Machine::look(&eyes),
             container: Container::look(&eyes, kernel.release.as_deref(), kernel.version.as_deref()),
             kernel,
             unseen: eyes.unseen,
@@ -70,27 +71,14 @@ impl Facts {
 }
 
 /// What looks at files, and keeps what could not be seen.
+#[derive(Default)]
 pub struct Eyes {
-    open: bool,
     unseen: Vec<String>,
 }
 
 impl Eyes {
-    fn new(survey: &Survey) -> Eyes {
-        let mut unseen = Vec::new();
-        let fatal: Vec<&str> =
-            ["openat", "read", "close"].into_iter().filter(|call| !survey.survives(call)).collect();
-        if !fatal.is_empty() {
-            unseen.push(format!("files: a filter kills for {}", fatal.join(", ")));
-        }
-        Eyes { open: fatal.is_empty(), unseen }
-    }
-
     /// A file's bytes. By open, read and close alone: not fs::read, which asks for the size first.
     pub fn bytes(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-        if !self.open {
-            return Err(io::Error::other("a filter kills for what is needed to read a file"));
-        }
         let mut file = File::open(path)?;
         let mut all = Vec::new();
         let mut part = vec![0; 1 << 16];
@@ -109,10 +97,7 @@ impl Eyes {
         match self.bytes(path) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) => {
-                // That files cannot be read at all was said once.
-                if self.open {
-                    self.unseen(format!("{path}: {error}"));
-                }
+                self.unseen(format!("{path}: {error}"));
                 None
             }
         }
@@ -126,7 +111,7 @@ impl Eyes {
 
     /// Whether there is a file or folder that can be opened.
     pub fn is_there(&self, path: &str) -> bool {
-        self.open && File::open(path).is_ok()
+        File::open(path).is_ok()
     }
 
     /// Keeps what could not be seen.

@@ -27,13 +27,13 @@ impl Seccomp {
 #[derive(Serialize)]
 pub struct Process {
     /// The real user id.
-    pub uid: u32,
+    pub uid: Option<u32>,
     /// The effective user id.
-    pub euid: u32,
+    pub euid: Option<u32>,
     /// The real group id.
-    pub gid: u32,
+    pub gid: Option<u32>,
     /// The effective group id.
-    pub egid: u32,
+    pub egid: Option<u32>,
     /// Whether no exec raises rights.
     pub no_new_privs: Option<bool>,
     /// The capabilities in force.
@@ -57,7 +57,17 @@ pub fn look(eyes: &mut Eyes, survey: &Survey) -> (Seccomp, Process) {
     let set = |name: &str| field(name).and_then(|value| u64::from_str_radix(value, 16).ok()).map(names);
     let (asked_mode, asked_promise) =
         if survey.survives("prctl") { sys::seccomp_and_no_new_privs() } else { (None, None) };
-    let [uid, euid, gid, egid] = sys::ids();
+    let ids = |field_name: &str, calls: [&str; 2], ask: fn() -> [u32; 2]| -> [Option<u32>; 2] {
+        let mut told = field(field_name).unwrap_or_default().split_whitespace().map(|id| id.parse().ok());
+        match (told.next().flatten(), told.next().flatten()) {
+            (real @ Some(_), effective @ Some(_)) => [real, effective],
+            // getuid cannot fail, so a filter's errno looks like an id: only where it answers.
+            _ if calls.iter().all(|call| survey.succeeds(call)) => ask().map(Some),
+            _ => [None, None],
+        }
+    };
+    let [uid, euid] = ids("Uid", ["getuid", "geteuid"], sys::user);
+    let [gid, egid] = ids("Gid", ["getgid", "getegid"], sys::group);
     let uid_map = eyes.word("/proc/self/uid_map");
     let initial = uid_map.as_deref().map(|map| words(map) == ["0", "0", "4294967295"]);
     let seccomp = Seccomp {
