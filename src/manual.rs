@@ -249,7 +249,7 @@ pub const PROBE: &[Section] = &[
             (
                 "on a host in production",
                 "nothing changes, whoever runs it: nothing is written, no process but the children is signalled, \
-                 and no core is dumped. A filter that kills or logs leaves its lines in the kernel's log",
+                 and no core file is left. A filter that kills or logs leaves its lines in the kernel's log",
             ),
             (
                 "what is not asked",
@@ -303,7 +303,10 @@ pub const PROBE: &[Section] = &[
     (
         "ENVIRONMENT",
         &[
-            ("EVERCALL_REPAIRED", "set where a filter of evercall's own stands already, which the output tells then"),
+            (
+                "EVERCALL_REPAIRED",
+                "set where a filter of evercall's own stands already, which the output tells then",
+            ),
             ("container, KUBERNETES_SERVICE_HOST", "hints at the kind of container"),
         ],
     ),

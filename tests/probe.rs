@@ -6,7 +6,7 @@ mod common;
 mod profile;
 
 use common::{bare, program, succeed, text};
-use profile::{Profile, assert_really, asks};
+use profile::{Profile, asks, assert_really};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io::Read as _;
@@ -312,7 +312,13 @@ fn no_child_succeeds_in_anything_but_asking() {
 #[test]
 fn the_table_is_for_people_and_all_adds_each_call() {
     let summary = text(&succeed(bare(common::command()).arg("probe")).stdout);
-    let needed = ["HOST\n  kernel ", "SYSTEM CALLS\n", "NOT IN THIS KERNEL\n", "EVERCALL WOULD CARRY OUT\n", "_sysctl"];
+    let needed = [
+        "HOST\n  kernel ",
+        "SYSTEM CALLS\n",
+        "NOT IN THIS KERNEL\n",
+        "EVERCALL WOULD CARRY OUT\n",
+        "_sysctl",
+    ];
     for part in needed {
         assert!(summary.contains(part), "{part:?} is not in {summary}");
     }
@@ -341,11 +347,13 @@ fn the_json_is_what_the_schema_says() {
         bare(python).args(["-c", "import jsonschema"]).output().is_ok_and(|output| output.status.success())
     });
     let Some(python) = python else { skip!("needs python3-jsonschema") };
-    let validate = |files: &[PathBuf]| bare(python).args(["-c", check]).arg(&schema).args(files).output().unwrap();
+    let validate =
+        |files: &[PathBuf]| bare(python).args(["-c", check]).arg(&schema).args(files).output().unwrap();
     let output = validate(&[file("bare"), file("denied")]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     // The smallest one, and some that are none.
-    fs::write(file("least"), r#"{"version": 1, "syscalls": {"statx": "ENOSYS", "read": "not asked"}}"#).unwrap();
+    fs::write(file("least"), r#"{"version": 1, "syscalls": {"statx": "ENOSYS", "read": "not asked"}}"#)
+        .unwrap();
     assert!(validate(&[file("least")]).status.success());
     for (name, wrong) in [
         ("version", r#"{"version": 2, "syscalls": {}}"#),
@@ -362,7 +370,8 @@ fn the_json_is_what_the_schema_says() {
 #[test]
 fn the_facts_are_those_of_this_machine() {
     let Profile(json) = Profile::of(&mut probe());
-    let run = |command: &str| text(&bare("sh").args(["-c", command]).output().unwrap().stdout).trim().to_owned();
+    let run =
+        |command: &str| text(&bare("sh").args(["-c", command]).output().unwrap().stdout).trim().to_owned();
     assert_eq!(json["version"], 1);
     assert_eq!(json["kernel"]["release"], run("uname -r"));
     assert_eq!(json["kernel"]["version"], run("uname -v"));
@@ -379,7 +388,8 @@ fn the_facts_are_those_of_this_machine() {
     let sysctl = &json["limits"]["sysctl"];
     assert_eq!(sysctl["fs.nr_open"], run("cat /proc/sys/fs/nr_open"));
     assert_eq!(sysctl["fs.aio-max-nr"], run("cat /proc/sys/fs/aio-max-nr"));
-    let cgroups = (run("grep -c ' - cgroup ' /proc/self/mountinfo"), run("grep -c ' - cgroup2 ' /proc/self/mountinfo"));
+    let cgroups =
+        (run("grep -c ' - cgroup ' /proc/self/mountinfo"), run("grep -c ' - cgroup2 ' /proc/self/mountinfo"));
     let layout = match (cgroups.0.as_str(), cgroups.1.as_str()) {
         ("0", "0") => "none",
         ("0", _) => "v2",
@@ -388,13 +398,20 @@ fn the_facts_are_those_of_this_machine() {
     };
     assert_eq!(json["cgroup"]["layout"], layout);
     let page = run("grep vsyscall /proc/self/maps | cut -d' ' -f2");
-    let mode = if page.is_empty() { "none" } else if page.starts_with('r') { "emulate" } else { "xonly" };
+    let mode = if page.is_empty() {
+        "none"
+    } else if page.starts_with('r') {
+        "emulate"
+    } else {
+        "xonly"
+    };
     assert_eq!(json["vsyscall"]["mode"], mode);
     let legacy = bare(program("legacy.i386")).arg("ustat").output();
     let runs = legacy.is_ok_and(|output| output.status.code().is_some());
     assert_eq!(json["machine"]["ia32"] == "answers", runs, "32-bit programs");
     // A core limit that the probe lowers for its children is told as it was given.
-    let output = bare("sh").args(["-c", "ulimit -Sc 4; \"$0\" probe --format json"]).arg(common::command()).output();
+    let output =
+        bare("sh").args(["-c", "ulimit -Sc 4; \"$0\" probe --format json"]).arg(common::command()).output();
     let limited = Profile::parse(&output.unwrap(), "ulimit");
     let unit = limited.0["limits"]["process"]["CORE"]["soft"].as_u64();
     assert!(unit == Some(2048) || unit == Some(4096), "{unit:?}");
@@ -418,7 +435,10 @@ fn a_file_appears_whole_and_a_broken_pipe_is_no_error() {
         let output = probe().args(["-o", path]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{path}");
         let stderr = text(&output.stderr);
-        assert!(stderr.starts_with("evercall: ") && stderr.contains(why) && stderr.lines().count() == 1, "{stderr}");
+        assert!(
+            stderr.starts_with("evercall: ") && stderr.contains(why) && stderr.lines().count() == 1,
+            "{stderr}"
+        );
     }
     let mut child = probe().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -459,7 +479,7 @@ fn it_works_without_proc_and_says_what_it_could_not_see() {
 fn calls_that_hang_or_answer_nonsense_are_told() {
     let mut strace = bare("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=getpriority,dup3,close_range"]);
-    strace.args(["-e", "inject=getpriority:delay_enter=30000000", "-e", "inject=dup3:error=ENOENT"]);
+    strace.args(["-e", "inject=getpriority:delay_enter=5000000", "-e", "inject=dup3:error=ENOENT"]);
     strace.args(["-e", "inject=close_range:error=ENOENT"]);
     let profile = Profile::of(strace.arg(common::command()).args(["probe", "--format", "json"]));
     assert_eq!(profile.class("no_answer"), ["getpriority"]);

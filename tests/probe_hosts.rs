@@ -8,9 +8,10 @@ mod podman;
 mod profile;
 
 use common::{bare, command, program, succeed, text};
-use evercall_rules::table::CALLS;
+use evercall_rules::Trigger;
+use evercall_rules::table::{CALLS, RULES, Rule};
 use podman::Container;
-use profile::{Profile, asks, assert_really, assert_same};
+use profile::{Profile, asks, assert_really, assert_same, plain_asks, raw_call};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
@@ -39,7 +40,8 @@ fn write(folder: &TempDir, name: &str, profile: &serde_json::Value) -> String {
 
 /// Without these no program runs, or not this one: the command needs them to start, to make children, to read what
 /// they answered, and to print.
-const NEEDED: [&str; 8] = ["execve", "arch_prctl", "mmap", "mprotect", "poll", "rt_sigaction", "clone", "write"];
+const NEEDED: [&str; 8] =
+    ["execve", "arch_prctl", "mmap", "mprotect", "poll", "rt_sigaction", "clone", "write"];
 
 /// A filter that kills or traps must leave these, too: the start of a static program makes them. (The start of Rust's
 /// own library is among it, which looks at /proc/self/maps.)
@@ -116,9 +118,11 @@ fn what_is_denied_is_told_and_nothing_else() {
             let deny: Vec<String> = denied_now.iter().map(|call| format!("{call}:{answer}")).collect();
             let told = Profile::of(&mut simulated(&["--deny", &deny.join(",")])).syscalls();
             for (name, was) in &profile {
-                let helped = HELPED.iter().any(|(call, helpers)| {
-                    call == name && helpers.iter().any(|helper| denied_now.contains(helper))
-                });
+                let any_denied = |helpers: &[&str]| helpers.iter().any(|helper| denied_now.contains(helper));
+                // Which rights are held is read in /proc.
+                let by_right = asks().any(|(call, ask)| call.name == name && ask.needs.is_some());
+                let helped = HELPED.iter().any(|(call, helpers)| call == name && any_denied(helpers))
+                    || by_right && any_denied(&["openat", "read", "close"]);
                 let due = match denied_now.contains(&name.as_str()) {
                     true => denied(&native, name, answer),
                     false => Some(was.clone()),
@@ -194,6 +198,54 @@ fn the_rules_that_would_act_are_told() {
     }
 }
 
+/// The rules that are told to act are those that the library then carries calls out by: each rule's first call is made
+/// under the library with the arguments of the question, and its log says which it translated.
+#[test]
+fn the_rules_that_are_told_are_those_that_act() {
+    let docker = common::root().join("tests/profiles/docker-2019.json").display().to_string();
+    let hosts: [&[&str]; 5] = [
+        &["--deny", "ustat"],
+        &["--kernel", "3.10"],
+        &["--seccomp", &docker],
+        &["--deny", "ustat:TRAP,sysfs,statx:TRAP,openat2:EPERM,dup3:EPERM,pipe2:EACCES,setns:EPERM"],
+        &["--deny", "getrandom:EPERM,fsopen:EPERM,eventfd:EPERM,timerfd_create,io_uring_setup:EPERM"],
+    ];
+    for options in hosts {
+        let told = Profile::of(&mut simulated(options));
+        // Rules that wait for a missing call, whose question a program can ask of itself.
+        let asked = |rule: &&Rule| {
+            rule.trigger == Trigger::Absent
+                && plain_asks().any(|(call, _)| rule.calls.first() == Some(&call.name))
+        };
+        let mut due: Vec<&str> = RULES
+            .iter()
+            .filter(|rule| asked(rule) && told.acts(rule.name) == "always")
+            .map(|rule| rule.name)
+            .collect();
+        let first = |call: &str| RULES.iter().any(|rule| rule.calls.first() == Some(&call));
+        let questions: Vec<String> = plain_asks()
+            .filter(|(call, _)| first(call.name))
+            .map(|(call, ask)| raw_call(call, ask))
+            .collect();
+        let mut run = bare(command());
+        run.arg("simulate").args(options).args(["--", "env", "EVERCALL_LOG=all", "EVERCALL_LOG_FORMAT=json"]);
+        run.arg(format!("LD_PRELOAD={}", common::shim().display()))
+            .arg(program("raw_calls"))
+            .args(&questions);
+        let output = succeed(&mut run);
+        assert_eq!(text(&output.stdout).lines().count(), questions.len());
+        let log = text(&output.stderr);
+        let mut acted: Vec<&str> = RULES
+            .iter()
+            .filter(|rule| asked(rule) && log.contains(&format!("\"rule\":\"{}\"", rule.name)))
+            .map(|rule| rule.name)
+            .collect();
+        due.sort_unstable();
+        acted.sort_unstable();
+        assert_eq!(acted, due, "{options:?}: {log}");
+    }
+}
+
 #[test]
 fn a_simulated_host_answers_as_its_profile_says() {
     let folder = TempDir::new().unwrap();
@@ -216,7 +268,8 @@ fn a_simulated_host_answers_as_its_profile_says() {
         .filter(|name| !NEEDED.contains(name) && !STARTS.contains(name) && !UNFILTERED.contains(name))
         .filter(|name| !HELPED.iter().any(|(call, helpers)| call == name || helpers.contains(name)))
         .collect();
-    let answers = prop_oneof![Just("ENOSYS"), Just("EACCES"), Just("killed"), Just("trapped"), Just("answers")];
+    let answers =
+        prop_oneof![Just("ENOSYS"), Just("EACCES"), Just("killed"), Just("trapped"), Just("answers")];
     let hosts = proptest::collection::btree_map(proptest::sample::select(names), answers, 0..40);
     let base = native().syscalls();
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
@@ -292,7 +345,9 @@ fn in_a_container_it_tells_what_podmans_profile_refuses() {
     let told = assert_told_in_container(&container, &[]);
     assert_eq!(told.call("clone3", "class"), "answers");
     // Refused to containers without CAP_SYS_ADMIN, CAP_SYS_MODULE and the like.
-    for (call, ask) in asks().filter(|(call, _)| ["mount", "umount2", "setns", "unshare"].contains(&call.name)) {
+    for (call, ask) in
+        asks().filter(|(call, _)| ["mount", "umount2", "setns", "unshare"].contains(&call.name))
+    {
         let class = told.call(call.name, "class");
         assert!(["refused", "absent", "answers"].contains(&class.as_str()), "{} {:?}", call.name, ask.due);
     }
@@ -384,9 +439,9 @@ fn on_gvisor_it_tells_what_that_kernel_lacks() {
     };
     let evercall = command().display().to_string();
     let arguments = PROBE[1..].iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let platform = ["systrap", "ptrace"].into_iter().find(|platform| {
-        run(platform, "/bin/true", &[]).is_ok_and(|output| output.status.success())
-    });
+    let platform = ["systrap", "ptrace"]
+        .into_iter()
+        .find(|platform| run(platform, "/bin/true", &[]).is_ok_and(|output| output.status.success()));
     let Some(platform) = platform else { skip!("runsc does not run here") };
     let told = Profile::parse(&run(platform, &evercall, &arguments).unwrap(), "runsc");
     assert_eq!(told.0["container"]["kind"], "gvisor");
@@ -409,7 +464,8 @@ fn what_the_parent_needs_may_be_refused() {
         let calls = ["prctl", "wait4", "kill", "clock_nanosleep", "sched_yield"];
         let deny = calls.map(|call| format!("{call}:{answer}")).join(",");
         let told = Profile::of(&mut simulated(&["--deny", &deny]));
-        let mut denied: Vec<&str> = ["killed", "trapped", "refused"].iter().flat_map(|c| told.class(c)).collect();
+        let mut denied: Vec<&str> =
+            ["killed", "trapped", "refused"].iter().flat_map(|c| told.class(c)).collect();
         denied.sort_unstable();
         assert_eq!(denied, ["clock_nanosleep", "kill", "prctl", "sched_yield", "wait4"], "{answer}");
         assert_eq!(told.call("pause", "got"), "EINTR", "tgkill is another way");
@@ -424,8 +480,14 @@ fn what_the_parent_needs_may_be_refused() {
     // Files: what they tell is not seen, and that is said.
     let told = Profile::of(&mut simulated(&["--deny", "openat:EPERM,prctl:KILL"]));
     let unseen = told.0["unseen"].to_string();
-    assert!(unseen.contains("/proc/self/maps: ") && unseen.contains("whether a seccomp filter stands"), "{unseen}");
-    assert_eq!((told.call("openat", "class"), told.call("prctl", "class")), ("refused".into(), "killed".into()));
+    assert!(
+        unseen.contains("/proc/self/maps: ") && unseen.contains("whether a seccomp filter stands"),
+        "{unseen}"
+    );
+    assert_eq!(
+        (told.call("openat", "class"), told.call("prctl", "class")),
+        ("refused".into(), "killed".into())
+    );
     // Without children there is nothing to tell.
     let output = simulated(&["--deny", "clone:EPERM,fork:EPERM"]).output().unwrap();
     let stderr = text(&output.stderr);

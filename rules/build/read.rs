@@ -106,7 +106,13 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
     let door_rows = doors.parse()?;
     let sysctl = File::open(root.join("sysctl-names.toml"))?;
     let sysctl_rows = sysctl.parse()?;
-    Ok(Table { calls, rules, asks: (asks, ask_rows), doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
+    Ok(Table {
+        calls,
+        rules,
+        asks: (asks, ask_rows),
+        doors: (doors, door_rows),
+        sysctl: (sysctl, sysctl_rows),
+    })
 }
 
 /// The TOML files of a folder, sorted, so that a build does not depend on the file system.

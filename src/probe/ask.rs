@@ -1,8 +1,11 @@
 //! Asking about every call of the table, each in a child of its own.
 
+use super::judge::is_of_arguments;
 use super::sys::{self, NONE, Outcome, Raw, Task, WAYS};
 use crate::failure::Failure;
+use crate::simulate::errno;
 use evercall_rules::table::{Ask, CALLS, Call, Question};
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A call and what came of asking about it.
@@ -27,11 +30,8 @@ impl Survey {
             ))
         };
         sys::prepare().map_err(cannot)?;
+        let dumpable = answers("prctl").map_err(cannot)?.then(|| sys::set_dumpable(0));
         find_ways().map_err(cannot)?;
-        let dumps = answers("prctl").map_err(cannot)?;
-        if dumps {
-            sys::set_dumpable(false);
-        }
         let mut asked = Vec::new();
         for call in CALLS {
             let Some(question) = &call.question else { continue };
@@ -39,16 +39,15 @@ impl Survey {
                 Question::NotAsked(why) => (None, Err(*why)),
                 Question::Ask(ask) => match task(call, ask) {
                     Some(task) => (Some(ask), Ok(sys::in_child(task).map_err(cannot)?)),
-                    None => {
-                        (None, Err("it waits for a signal, and here is no way to send one to the child"))
-                    }
+                    None => (None, Err("it waits for a signal, and here is no way to send one to the child")),
                 },
             };
             asked.push(Asked { call, ask, outcome });
         }
-        if dumps {
-            sys::set_dumpable(true);
+        if let Some(was) = dumpable {
+            sys::set_dumpable(was);
         }
+        log::debug!("asked about {} calls, each in a child of its own", asked.len());
         asked.sort_by_key(|asked| asked.call.x86_64);
         Ok(Survey(asked))
     }
@@ -93,19 +92,30 @@ fn task(call: &Call, ask: &Ask) -> Option<Task> {
     (WAYS.signal.load(Relaxed) != NONE).then_some(Task::Interrupt(raw, answers("prctl").ok()?))
 }
 
-/// Whether a call answers what is due, or anything but what ends a process.
-fn answers(name: &str) -> std::io::Result<bool> {
+/// What comes of asking about a call.
+fn asked(name: &str) -> io::Result<Option<Outcome>> {
     let Some(Call { x86_64: Some(number), question: Some(Question::Ask(ask)), .. }) = Call::find(name) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let raw = Raw { number: *number, arguments: arguments(ask) };
-    let lacking = [libc::ENOSYS, libc::EPERM].map(|errno| Outcome::Returned(-i64::from(errno)));
-    let outcome = sys::in_child(Task::Call(raw))?;
-    Ok(matches!(outcome, Outcome::Returned(_)) && !lacking.contains(&outcome))
+    sys::in_child(Task::Call(Raw { number: *number, arguments: arguments(ask) })).map(Some)
+}
+
+/// Whether a call is there: it answers, and nobody refuses it.
+fn answers(name: &str) -> io::Result<bool> {
+    Ok(match asked(name)? {
+        Some(Outcome::Returned(result @ -4095..0)) => errno::name(-result).is_some_and(is_of_arguments),
+        Some(Outcome::Returned(_)) => true,
+        _ => false,
+    })
+}
+
+/// Whether this process may make a call, though it may be refused.
+fn may_be_made(name: &str) -> io::Result<bool> {
+    Ok(matches!(asked(name)?, Some(Outcome::Returned(_) | Outcome::Trapped)))
 }
 
 /// Finds out which calls this process may make itself to wait for children and to end them.
-fn find_ways() -> std::io::Result<()> {
+fn find_ways() -> io::Result<()> {
     // The first children are seen by nothing but their answers.
     for (name, number) in [("wait4", libc::SYS_wait4), ("waitid", libc::SYS_waitid)] {
         if WAYS.reap.load(Relaxed) == NONE && answers(name)? {
@@ -117,7 +127,7 @@ fn find_ways() -> std::io::Result<()> {
             WAYS.signal.store(number, Relaxed);
         }
     }
-    WAYS.sleep.store(answers("clock_nanosleep")? && answers("nanosleep")?, Relaxed);
+    WAYS.sleep.store(may_be_made("clock_nanosleep")? && may_be_made("nanosleep")?, Relaxed);
     sys::reap_left();
     Ok(())
 }

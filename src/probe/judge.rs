@@ -71,7 +71,7 @@ pub struct Judged {
 }
 
 /// The kernel answers these to bad arguments of one sort or another: where another one of them is due, the kernel
-/// may be an odd one. With any other errno, such as EPERM and EACCES, somebody refuses the call.
+/// may be an odd one.
 const OF_ARGUMENTS: [&str; 12] = [
     "ENOENT",
     "ESRCH",
@@ -86,6 +86,11 @@ const OF_ARGUMENTS: [&str; 12] = [
     "EMFILE",
     "EOPNOTSUPP",
 ];
+
+/// Whether an errno may be the kernel's word on bad arguments; else somebody refuses the call.
+pub fn is_of_arguments(name: &str) -> bool {
+    OF_ARGUMENTS.contains(&name)
+}
 
 impl Judged {
     /// Judges one answer.
@@ -187,9 +192,10 @@ fn errno_of(
             judged(Class::Answers, words::ANSWERS, None, note)
         }
         _ if is_due => judged(Class::Answers, words::ANSWERS, None, None),
-        Some(name) if !OF_ARGUMENTS.contains(&name) => {
+        Some(name) if !is_of_arguments(name) => {
             let note = "no seccomp filter stands: a security module, or the kernel itself";
-            let (by, note) = if may_filter { (By::Filter, None) } else { (By::Kernel, Some(note.to_owned())) };
+            let (by, note) =
+                if may_filter { (By::Filter, None) } else { (By::Kernel, Some(note.to_owned())) };
             judged(Class::Refused, name, Some(by), note)
         }
         _ => {

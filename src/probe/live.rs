@@ -50,9 +50,9 @@ pub struct Repair {
 /// All rules.
 pub fn rules(judged: &[Judged], facts: &Facts) -> Vec<Live> {
     // The handler of SIGSYS stands where a call that callers expect to be refused is trapped.
-    let handles_traps = RULES.iter().any(|rule| {
-        rule.repair && first(rule, judged).is_some_and(|judged| judged.class == Class::Trapped)
-    });
+    let handles_traps = RULES
+        .iter()
+        .any(|rule| rule.repair && first(rule, judged).is_some_and(|judged| judged.class == Class::Trapped));
     RULES
         .iter()
         .map(|rule| {
@@ -81,9 +81,7 @@ fn of(rule: &Rule, judged: &[Judged], facts: &Facts, handles_traps: bool) -> (Ac
 }
 
 fn absent(rule: &Rule, judged: &Judged, handles_traps: bool) -> (Acts, String) {
-    let doubted = || {
-        RuleId::all().any(|id| id.name() == rule.name.as_bytes() && id.is_doubted())
-    };
+    let doubted = || RuleId::all().any(|id| id.name() == rule.name.as_bytes() && id.is_doubted());
     match judged.class {
         Class::Absent => (Acts::Always, "the host answers ENOSYS".to_owned()),
         Class::Refused if judged.answer == "EPERM" && judged.by == Some(By::Filter) => match rule.probe {
@@ -142,16 +140,12 @@ pub fn repair(judged: &[Judged], facts: &Facts) -> Repair {
     let refused = |rule: &&Rule| {
         rule.repair
             && first(rule, judged).is_some_and(|judged| {
-                judged.class == Class::Refused
-                    && judged.answer == "EPERM"
-                    && judged.by == Some(By::Filter)
+                judged.class == Class::Refused && judged.answer == "EPERM" && judged.by == Some(By::Filter)
             })
     };
     let wanted: Vec<_> =
         RULES.iter().filter(refused).filter_map(|rule| rule.calls.first().copied()).collect();
-    let installs = judged
-        .iter()
-        .any(|judged| judged.call.name == "prctl" && judged.class == Class::Answers);
+    let installs = judged.iter().any(|judged| judged.call.name == "prctl" && judged.class == Class::Answers);
     let admin = facts.process.capabilities.as_ref().is_some_and(|all| all.contains(&"CAP_SYS_ADMIN"));
     let (automatic, why) = if wanted.is_empty() {
         (false, "no filter answers EPERM where callers expect ENOSYS")

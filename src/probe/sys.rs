@@ -17,7 +17,6 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a child may take. A call that answers at all does so in microseconds; this is for loaded machines.
@@ -29,8 +28,8 @@ const UNSEEN_LIMIT: Duration = Duration::from_millis(100);
 /// How long the parent does not sleep between two looks.
 const EAGER: Duration = Duration::from_micros(300);
 
-/// Between two looks, and two signals to a call that is to be interrupted.
-const PAUSE: Duration = Duration::from_micros(200);
+/// Nanoseconds between two looks, and two signals to a call that is to be interrupted.
+const PAUSE: libc::c_long = 200_000;
 
 /// A call of the kernel, by its number.
 #[derive(Clone, Copy)]
@@ -130,11 +129,15 @@ pub fn core_limit() -> u64 {
     CORE_LIMIT.load(Relaxed) as u64
 }
 
-/// Whether this process and its children may leave a core dump (prctl(PR_SET_DUMPABLE)); also of those that are
-/// piped to a program, which no limit stops.
-pub fn set_dumpable(dumpable: bool) {
+/// Sets whether this process and its children may leave a core dump (prctl(PR_SET_DUMPABLE)), also one that is piped
+/// to a program, which no limit stops. Gives what it was.
+pub fn set_dumpable(dumpable: c_int) -> c_int {
     // SAFETY: takes numbers alone.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, c_int::from(dumpable), 0, 0, 0) };
+    unsafe {
+        let was = libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0);
+        libc::prctl(libc::PR_SET_DUMPABLE, dumpable, 0, 0, 0);
+        was
+    }
 }
 
 fn handle(signal: c_int, handler: usize, flags: c_int) {
@@ -342,7 +345,7 @@ fn fork() -> io::Result<i32> {
 
 /// The parent's own calls that a filter may kill it for: by them it was found out in children which it may make.
 pub struct Ways {
-    /// Whether it may sleep (clock_nanosleep).
+    /// Whether it may sleep (nanosleep, by which some libcs mean clock_nanosleep).
     pub sleep: AtomicBool,
     /// Which call it sees the end of a child by: wait4, waitid, or none.
     pub reap: AtomicI64,
@@ -372,7 +375,9 @@ pub const NONE: i64 = -1;
 
 fn pause() {
     if WAYS.sleep.load(Relaxed) {
-        thread::sleep(PAUSE);
+        let time = libc::timespec { tv_sec: 0, tv_nsec: PAUSE };
+        // SAFETY: a struct of this stack. Not by std, which panics where a filter refuses to let us sleep.
+        unsafe { libc::nanosleep(&raw const time, null_mut()) };
     } else {
         hint::spin_loop();
     }

@@ -51,7 +51,8 @@ impl Cgroup {
         let list = eyes.word("/proc/cgroups").unwrap_or_default();
         let groups = eyes.word("/proc/self/cgroup").unwrap_or_default();
         let unified = mounts.as_deref().and_then(|mounts| mounts_of(mounts, "cgroup2").into_iter().next());
-        let in_unified = unified.as_ref().and_then(|(path, _)| eyes.word(format!("{path}/cgroup.controllers")));
+        let in_unified =
+            unified.as_ref().and_then(|(path, _)| eyes.word(format!("{path}/cgroup.controllers")));
         cgroup(mounts.as_deref(), &list, &groups, &in_unified.unwrap_or_default())
     }
 }
@@ -107,7 +108,8 @@ mod tests {
                       34 28 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
                       35 28 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
     const V2: &str = "31 24 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
-    const LIST: &str = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t4\t1\t1\ncpuacct\t4\t1\t1\nmemory\t5\t1\t1\n";
+    const LIST: &str =
+        "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t4\t1\t1\ncpuacct\t4\t1\t1\nmemory\t5\t1\t1\n";
 
     #[test]
     fn layouts_are_told_apart() {

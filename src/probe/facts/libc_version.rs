@@ -22,11 +22,8 @@ const FOLDERS: [&str; 6] =
     ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
 /// The files of each libc, and how their version is found.
-const FILES: [(&str, &str, fn(&[u8]) -> Option<String>); 3] = [
-    ("glibc", "libc.so.6", glibc),
-    ("musl", "ld-musl-x86_64.so.1", musl),
-    ("uclibc", "libc.so.0", uclibc),
-];
+const FILES: [(&str, &str, fn(&[u8]) -> Option<String>); 3] =
+    [("glibc", "libc.so.6", glibc), ("musl", "ld-musl-x86_64.so.1", musl), ("uclibc", "libc.so.0", uclibc)];
 
 impl Libc {
     /// Looks in the usual folders.
@@ -105,7 +102,8 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_the_files_texts() {
-        let banner = b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\nCopyright";
+        let banner =
+            b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\nCopyright";
         assert_eq!(glibc(banner).as_deref(), Some("2.36"));
         assert_eq!(glibc(b"\0GLIBC_2.2.5\0GLIBC_2.17\0GLIBC_2.3\0GLIBC_PRIVATE\0").as_deref(), Some("2.17"));
         assert_eq!(glibc(b"nothing"), None);

@@ -136,7 +136,9 @@ mod tests {
     #[test]
     fn the_page_is_told_by_its_permissions() {
         let line = |permissions: &str| {
-            format!("7fff-7fff r-xp 0 00:00 0 [vdso]\nffffffffff600000-ffffffffff601000 {permissions} 00000000 00:00 0                  [vsyscall]\n")
+            format!(
+                "7fff-7fff r-xp 0 00:00 0 [vdso]\nffffffffff600000-ffffffffff601000 {permissions} 00000000 00:00 0                  [vsyscall]\n"
+            )
         };
         assert_eq!(mode(&line("--xp")), "xonly");
         assert_eq!(mode(&line("r-xp")), "emulate");

@@ -98,12 +98,7 @@ fn words(text: &str) -> Vec<&str> {
 
 /// The names of a set.
 fn names(set: u64) -> Vec<&'static str> {
-    CAPABILITIES
-        .iter()
-        .enumerate()
-        .filter(|(bit, _)| set >> bit & 1 == 1)
-        .map(|(_, name)| *name)
-        .collect()
+    CAPABILITIES.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1).map(|(_, name)| *name).collect()
 }
 
 /// By their bits (include/uapi/linux/capability.h).
