@@ -210,11 +210,7 @@ pub fn in_child(task: Task) -> io::Result<Outcome> {
 /// In the child. Comes back only after the answer stands.
 fn carry_out(task: Task, page: &Page) {
     match task {
-        Task::CallWithoutRights(_) => {
-            if !drop_rights() {
-                return;
-            }
-        }
+        Task::CallWithoutRights(_) if !drop_rights() => return,
         Task::Interrupt(_, true) => {
             let arguments = [libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0, 0];
             call(Raw { number: libc::SYS_prctl as u16, arguments });
@@ -321,13 +317,11 @@ fn drop_rights() -> bool {
 
 /// Ends a child, by whatever a filter leaves.
 fn end() -> ! {
-    loop {
-        for number in [libc::SYS_exit_group, libc::SYS_exit] {
-            call(Raw { number: number as u16, arguments: [0; 6] });
-        }
-        // SAFETY: ends the process.
-        unsafe { asm!("ud2", options(noreturn)) };
+    for number in [libc::SYS_exit_group, libc::SYS_exit] {
+        call(Raw { number: number as u16, arguments: [0; 6] });
     }
+    // SAFETY: ends the process.
+    unsafe { asm!("ud2", options(noreturn)) }
 }
 
 /// A child of this process; 0 in it. By clone, else by fork.
@@ -390,7 +384,7 @@ fn wait(child: i32, page: &Page, mut meanwhile: impl FnMut()) -> Option<c_int> {
     loop {
         match reap(child) {
             Some(0) => {}
-            Some(status) => return Some(status & ENDED - 1),
+            Some(status) => return Some(status & (ENDED - 1)),
             // Its end cannot be seen, but its answer can.
             None if [ANSWERED, TRAPPED].contains(&page.state.load(Acquire)) => return None,
             None => {}

@@ -21,8 +21,11 @@ pub struct Libc {
 const FOLDERS: [&str; 6] =
     ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
+/// Finds the version in a file's bytes.
+type FindVersion = fn(&[u8]) -> Option<String>;
+
 /// The files of each libc, and how their version is found.
-const FILES: [(&str, &str, fn(&[u8]) -> Option<String>); 3] =
+const FILES: [(&str, &str, FindVersion); 3] =
     [("glibc", "libc.so.6", glibc), ("musl", "ld-musl-x86_64.so.1", musl), ("uclibc", "libc.so.0", uclibc)];
 
 impl Libc {

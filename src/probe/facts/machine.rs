@@ -126,7 +126,7 @@ fn dev_shm(eyes: &Eyes) -> Option<String> {
         let fs = after.split(' ').next()?;
         (before.split(' ').nth(4) == Some("/dev/shm")).then(|| fs.to_owned())
     };
-    Some(mounts.lines().filter_map(of).last().unwrap_or_else(|| "a folder".to_owned()))
+    Some(mounts.lines().filter_map(of).next_back().unwrap_or_else(|| "a folder".to_owned()))
 }
 
 #[cfg(test)]
