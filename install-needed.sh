@@ -45,6 +45,8 @@ test)
     need javac default-jdk-headless
     need go golang-go
     need sudo sudo
+    need numactl numactl
+    need keyctl keyutils
     need node nodejs
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing

@@ -341,6 +341,19 @@ pub const RULES: &[Section] = &[
                  (numbers), since, until, option, note, reason (why no rule answers it), source, rule (a rule's \
                  name)",
             ),
+            (
+                "operations",
+                "interfaces inside a call (empty unless --calls or NAME is given): objects with name, family, call, \
+                 value, since, until, option, now (what a kernel without it answers: an errno, 0, ignored, or \
+                 another, where the number means something else), ask (null, or arguments that ask it and change \
+                 nothing), note, source",
+            ),
+            (
+                "coverage",
+                "by --coverage, with version alone: an object with kinds, calls and operations, lists of objects \
+                 with name, interfaces, native (every kernel since they came answers them), exact, partial, refuse, \
+                 pretend, no_rule, removed, never (reserved, and never filled)",
+            ),
         ],
     ),
     VARIABLES,

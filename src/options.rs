@@ -247,11 +247,14 @@ pub enum ProbeFormat {
 /// Options of `evercall rules`.
 #[derive(Args)]
 pub struct RulesOptions {
-    /// A rule, a system call, or a libc symbol
+    /// A rule, a system call, an operation inside one, or a libc symbol
     pub name: Option<String>,
-    /// Print every system call that Linux has or had, too
+    /// Print every system call that Linux has or had, and operations inside them, too
     #[arg(long, visible_alias = "all", conflicts_with = "name")]
     pub calls: bool,
+    /// Print how many interfaces there are, and what becomes of them
+    #[arg(long, conflicts_with_all = ["name", "calls"])]
+    pub coverage: bool,
     /// The form of the output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: RulesFormat,

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "in_call.h"
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *call;
@@ -35,6 +37,14 @@ static long block(void)
     if (!strcmp(call, "epoll_pwait")) {
         struct epoll_event event;
         return epoll_pwait(epoll_create1(0), &event, 1, -1, NULL);
+    }
+    if (!strcmp(call, "nanosleep")) return nanosleep(&(struct timespec){100, 0}, NULL);
+    if (!strcmp(call, "clock_nanosleep")) return clock_nanosleep(CLOCK_REALTIME, 0, &(struct timespec){100, 0}, NULL);
+    if (!strcmp(call, "sleep")) return sleep(100);
+    if (!strcmp(call, "usleep")) return usleep(900000000);
+    if (!strcmp(call, "splice")) {
+        int pipes[2][2];
+        return pipe(pipes[0]) || pipe(pipes[1]) ? -1 : splice(pipes[0][0], NULL, pipes[1][1], NULL, 1, 0);
     }
     exit(2);
 }

@@ -482,6 +482,10 @@ fn rules_are_listed_and_found_by_rule_call_and_symbol() {
     }
     assert!(output(&mut evercall(&["rules", "read"])).1.contains("rule: none"));
     assert!(output(&mut evercall(&["rules", "_Exit"])).1.contains("EVERCALL_LOG=count"));
+    assert!(output(&mut evercall(&["rules", "socket"])).1.contains("OPERATION AF_IPX"), "of the call");
+    assert!(output(&mut evercall(&["rules", "FUTEX_FD"])).1.contains("a kernel without it: ENOSYS"));
+    let coverage = output(&mut evercall(&["rules", "--coverage"])).1;
+    assert!(coverage.starts_with("INTERFACES ") && coverage.contains("\nx86-64 calls "), "{coverage}");
     assert_error(&mut evercall(&["rules", "usstat"]), 1, &["usstat", "did you mean ustat"]);
     assert_error(&mut evercall(&["rules", "%%%"]), 1, &["rules --calls"]);
 }
@@ -504,7 +508,14 @@ fn json_has_its_version_and_its_documented_fields() {
     let help = output(&mut evercall(&["rules", "--help"])).1;
     let all = json(&["--calls"]);
     assert!(all["calls"].as_array().unwrap().len() > 450);
-    for list in ["rules", "doors", "calls"] {
+    assert_eq!(json(&["AF_IPX"])["operations"][0]["now"], "EAFNOSUPPORT");
+    let coverage = &json(&["--coverage"])["coverage"];
+    for list in ["kinds", "calls", "operations"] {
+        for field in coverage[list][0].as_object().unwrap().keys() {
+            assert!(help.contains(field.as_str()), "coverage: {field} is not in the help");
+        }
+    }
+    for list in ["rules", "doors", "calls", "operations"] {
         assert!(help.contains(list));
         for field in all[list][0].as_object().unwrap().keys() {
             assert!(help.contains(field.as_str()), "{list}: {field} is not in the help");

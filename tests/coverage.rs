@@ -1,63 +1,51 @@
-//! Every system call that is younger than the oldest hosts has its rule, or its reason here; and what the rows
-//! say of an unfiltered kernel is held against the one this runs on.
+//! What the rows say of an unfiltered kernel is held against the one this runs on; reasons for no rule, and proofs of
+//! rules, against what is there.
 
 mod common;
 #[path = "common/profile.rs"]
 mod profile;
 
-use evercall_rules::table::{CALLS, Call, Rule};
+use evercall_rules::table::{CALLS, RULES, Rule};
+use std::fs;
 
-/// The first kernel whose calls an image may use that another host lacks.
-const FROM: [u32; 3] = [2, 6, 17];
-
-/// Calls without a rule, and why.
-const WITHOUT_A_RULE: &[(&str, &str)] = &[
-    (
-        "process_vm_readv",
-        "by it the shim reads the program's own memory; nothing older is as safe, so callers see ENOSYS",
-    ),
-    ("process_vm_writev", "likewise for writing"),
-    ("uprobe", "the kernel's own trampolines make it, and no filter sees it"),
-    ("uretprobe", "likewise"),
-    (
-        "signalfd",
-        "a number with a rule goes past signals::calls in doors/syscall.rs, which keeps SIGSEGV out of its mask; signalfd4 supersedes it",
-    ),
-];
-
-/// `6.11`, `2.6.17` as numbers; None for `never`.
-fn version(text: &str) -> Option<[u32; 3]> {
-    let mut numbers = [0; 3];
-    for (number, part) in numbers.iter_mut().zip(text.split('.')) {
-        *number = part.parse().ok()?;
+/// The build demands a rule or a reason; a reason beside a rule would be one that is no longer true.
+#[test]
+fn the_reasons_are_of_calls_without_a_rule() {
+    for call in CALLS.iter().filter(|call| call.reason.is_some()) {
+        assert!(Rule::of_call(call.name).is_none(), "{} has a rule, and a reason for none", call.name);
     }
-    Some(numbers)
 }
 
-fn is_young(call: &Call) -> bool {
-    version(call.since).is_some_and(|since| since >= FROM)
+/// Whether a file of `tests/` has a test of this name.
+fn has_test(file: &str, function: &str) -> bool {
+    let root = common::root().join("tests");
+    let paths = [root.join(format!("{file}.rs")), root.join(file).join("main.rs")];
+    let Some(text) = paths.iter().find_map(|path| fs::read_to_string(path).ok()) else { return false };
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let defined = |line: &str| {
+        line.strip_prefix("fn ")
+            .is_some_and(|rest| rest.strip_prefix(function).is_some_and(|rest| rest.starts_with('(')))
+    };
+    let Some(at) = lines.iter().position(|line| defined(line)) else { return false };
+    // Its attributes stand right above it.
+    lines[..at].iter().rev().take_while(|line| line.starts_with('#')).any(|line| *line == "#[test]")
 }
 
 #[test]
-fn every_young_call_has_a_rule_or_a_reason() {
-    let missing: Vec<&str> = CALLS
-        .iter()
-        .filter(|call| call.x86_64.is_some() && is_young(call))
-        .map(|call| call.name)
-        .filter(|&name| {
-            Rule::of_call(name).is_none() && !WITHOUT_A_RULE.iter().any(|(other, _)| *other == name)
-        })
-        .collect();
-    assert!(missing.is_empty(), "add a rule or a reason for: {}", missing.join(" "));
-}
-
-#[test]
-fn the_reasons_are_of_young_calls_without_a_rule() {
-    for (name, _) in WITHOUT_A_RULE {
-        let call = Call::find(name).unwrap_or_else(|| panic!("{name} is no call"));
-        assert!(is_young(call), "{name} is of {}", call.since);
-        assert!(Rule::of_call(name).is_none(), "{name} has a rule");
+fn every_rule_names_tests_that_are_there() {
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        if rule.proof.is_empty() {
+            wrong.push(format!("{}: add column proof to its row", rule.name));
+        }
+        for proof in rule.proof {
+            if !proof.split_once("::").is_some_and(|(file, function)| has_test(file, function)) {
+                wrong.push(format!("{}: tests/ has no test {proof}", rule.name));
+            }
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(!has_test("coverage", "has_test") && !has_test("coverage", "errno") && !has_test("no", "such"));
 }
 
 /// A probe that gets another errno than its row says tells a filter from the kernel only by luck, and makes a
@@ -74,11 +62,11 @@ fn every_probe_gets_its_errno_from_this_kernel() {
         let said = common::text(&output.stdout);
         assert_eq!(said.lines().count(), calls.len(), "{said}");
         for ((call, ask), line) in calls.iter().zip(said.lines()) {
-            let got = profile::raw_answer(line);
+            let got = profile::raw_answer(line, ask);
             // A kernel that is older, or built without it; a caller without the right.
             let absent = got == "ENOSYS" || got == "EOPNOTSUPP";
             let refused = ask.needs.is_some() && got == "EPERM";
-            if !(absent || refused || ask.due.contains(&got)) {
+            if !(absent || refused || ask.due.contains(&got.as_str())) {
                 wrong.push(format!("{} (rule {:?}): {got} where {:?} is due", call.name, ask.rule, ask.due));
             }
         }

@@ -13,6 +13,7 @@ pub fn table(table: &Table) -> Result<(), Fault> {
     calls(table)?;
     rules(table)?;
     asks(table)?;
+    crate::operations::check(table)?;
     sysctl(table)
 }
 
@@ -42,9 +43,37 @@ fn calls(table: &Table) -> Result<(), Fault> {
                     return Err(file.fault(at, format!("{arch} number {number} is {other}'s already")));
                 }
             }
+            if call.reason.is_none() && !has_rule(table, name) && owes_reason(call) {
+                let what = format!("{name} has no rule, and no reason that says why");
+                return Err(file.fault(at, what));
+            }
         }
     }
     Ok(())
+}
+
+fn has_rule(table: &Table, call: &str) -> bool {
+    let mut rules = table.rules.iter().flat_map(|(_, rows)| rows.values());
+    rules.any(|rule| rule.get_ref().calls.iter().any(|c| c.get_ref() == call))
+}
+
+/// Calls where one looks for a rule: those that are gone or never worked, those that are younger than the oldest
+/// hosts, and those that i386 alone has.
+fn owes_reason(call: &row::Call) -> bool {
+    let young = version(&call.since).is_none_or(|since| since >= OLDEST);
+    call.until.is_some() || young || call.x86_64.is_none()
+}
+
+/// The first kernel whose calls an image may use that another host lacks.
+const OLDEST: [u32; 3] = [2, 6, 17];
+
+/// `6.11`, `2.6.17` as numbers; None for `never`.
+fn version(text: &str) -> Option<[u32; 3]> {
+    let mut numbers = [0; 3];
+    for (number, part) in numbers.iter_mut().zip(text.split('.')) {
+        *number = part.parse().ok()?;
+    }
+    Some(numbers)
 }
 
 fn rules(table: &Table) -> Result<(), Fault> {
@@ -176,7 +205,8 @@ pub fn answer(name: &str) -> Option<u8> {
     if name == "0" { Some(0) } else { word(ERRNOS, name) }
 }
 
-/// Every call of x86-64 is asked about once by `evercall probe`: by its rule's probe, or by its row here.
+/// Every call of x86-64 is asked about once by `evercall probe`: by its rule's probe, or by its row here. A row that
+/// says why it is not asked about wins over a probe.
 fn asks(table: &Table) -> Result<(), Fault> {
     let (file, rows) = &table.asks;
     for (name, row) in rows {
@@ -185,7 +215,8 @@ fn asks(table: &Table) -> Result<(), Fault> {
         if find_call(table, name).is_none_or(|call| call.x86_64.is_none()) {
             return Err(file.fault(at, format!("{name} is no system call of x86-64 in calls/")));
         }
-        if let Some((rule, _)) = probe_of(table, name) {
+        let asks = row.get_ref().not_asked.is_none();
+        if let Some((rule, _)) = probe_of(table, name).filter(|_| asks) {
             let what = format!("{name} is asked about by the probe of rule {rule}: take this row out");
             return Err(file.fault(at, what));
         }

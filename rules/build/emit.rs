@@ -93,24 +93,24 @@ pub fn table(table: &Table) -> String {
 
 /// What `evercall probe` asks about a call.
 fn question(table: &Table, call: &str) -> String {
+    let row = table.asks.1.iter().find(|(name, _)| name.get_ref() == call).map(|(_, row)| row.get_ref());
+    if let Some(why) = row.and_then(|row| row.not_asked.as_deref()) {
+        return format!("Some(Question::NotAsked({why:?}))");
+    }
     if let Some((rule, probe)) = probe_of(table, call) {
         return format!(
             "Some(Question::Ask(Ask {{ arguments: &{:?}, due: &[{:?}], needs: None, drops: false, rule: Some({rule:?}) }}))",
             probe.arguments, probe.errno
         );
     }
-    let Some(row) = table.asks.1.iter().find(|(name, _)| name.get_ref() == call) else {
-        return "None".into();
-    };
-    let row = row.1.get_ref();
-    match (&row.arguments, &row.due) {
-        (Some(arguments), Some(due)) => format!(
+    match row.and_then(|row| Some((row, row.arguments.as_ref()?, row.due.as_ref()?))) {
+        Some((row, arguments, due)) => format!(
             "Some(Question::Ask(Ask {{ arguments: &{arguments:?}, due: {}, needs: {:?}, drops: {}, rule: None }}))",
             strings(due.split(' ')),
             row.needs,
             row.drops
         ),
-        _ => format!("Some(Question::NotAsked({:?}))", row.not_asked.as_deref().unwrap_or_default()),
+        None => "None".into(),
     }
 }
 

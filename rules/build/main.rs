@@ -2,6 +2,7 @@
 
 mod check;
 mod emit;
+mod operations;
 mod read;
 mod row;
 
@@ -23,7 +24,7 @@ fn run(table: &Path, out: &Path) -> Result<(), read::Fault> {
     let table = read::table(table)?;
     check::table(&table)?;
     for (file, text) in [
-        ("table.rs", emit::table(&table)),
+        ("table.rs", emit::table(&table) + &operations::table(&table)),
         ("packed.rs", emit::packed(&table)),
         ("macros.rs", emit::macros(&table)),
     ] {

@@ -70,6 +70,7 @@ pub struct Table {
     pub calls: Vec<(File, Rows<row::Call>)>,
     pub rules: Vec<(File, Rows<row::Rule>)>,
     pub asks: (File, Rows<row::Ask>),
+    pub operations: Vec<(File, Rows<row::Operation>)>,
     pub doors: (File, Rows<row::Door>),
     pub sysctl: (File, IndexMap<Spanned<String>, Rows<row::SysctlName>>),
 }
@@ -94,12 +95,8 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
         let rows = file.parse::<CallsFile>()?.calls;
         calls.push((file, rows));
     }
-    let mut rules = Vec::new();
-    for path in toml_files(&root.join("rules"))? {
-        let file = File::open(path)?;
-        let rows = file.parse()?;
-        rules.push((file, rows));
-    }
+    let rules = folder(&root.join("rules"))?;
+    let operations = folder(&root.join("operations"))?;
     let asks = File::open(root.join("asks.toml"))?;
     let ask_rows = asks.parse::<AsksFile>()?.asks;
     let doors = File::open(root.join("doors.toml"))?;
@@ -109,10 +106,22 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
     Ok(Table {
         calls,
         rules,
+        operations,
         asks: (asks, ask_rows),
         doors: (doors, door_rows),
         sysctl: (sysctl, sysctl_rows),
     })
+}
+
+/// The rows of each file of a folder.
+fn folder<T: DeserializeOwned>(folder: &Path) -> Result<Vec<(File, Rows<T>)>, Fault> {
+    let mut files = Vec::new();
+    for path in toml_files(folder)? {
+        let file = File::open(path)?;
+        let rows = file.parse()?;
+        files.push((file, rows));
+    }
+    Ok(files)
 }
 
 /// The TOML files of a folder, sorted, so that a build does not depend on the file system.

@@ -74,6 +74,21 @@ pub struct Door {
     pub source: String,
 }
 
+/// A row of `table/operations/*.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    pub call: Spanned<String>,
+    pub value: i64,
+    pub since: String,
+    pub until: Option<String>,
+    pub option: Option<String>,
+    pub now: Spanned<String>,
+    pub ask: Option<Vec<i64>>,
+    pub note: Option<String>,
+    pub source: String,
+}
+
 /// A row of `table/sysctl-names.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +151,10 @@ pub const ERRNOS: &[(&str, u8)] = &[
     ("EOPNOTSUPP", 95),
     ("EAFNOSUPPORT", 97),
 ];
+
+/// What a kernel without an operation may answer, beside the errnos above: other errnos, and words.
+pub const ANSWERS_NOW: &[&str] =
+    &["0", "ignored", "another", "EIO", "ENOPROTOOPT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"];
 
 /// Stands in a rule's list of answers that make it act where the list is shorter.
 pub const NO_ANSWER: u8 = 255;

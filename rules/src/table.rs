@@ -99,6 +99,34 @@ pub struct Door {
     pub source: &'static str,
 }
 
+/// An interface inside a call that came and went: a flag, a request, a socket family.
+#[derive(Debug)]
+pub struct Operation {
+    /// The name in the headers.
+    pub name: &'static str,
+    /// The family: the TOML file it stands in.
+    pub family: &'static str,
+    /// The system call.
+    pub call: &'static str,
+    /// Its number, or its bit.
+    pub value: i64,
+    /// First kernel, or series, known to have had it, or `never` for a number that was only reserved.
+    pub since: &'static str,
+    /// Last kernel that had it, if it was removed.
+    pub until: Option<&'static str>,
+    /// The option without which a kernel is built without it.
+    pub option: Option<&'static str>,
+    /// What a kernel without it answers: an errno, `0`, `ignored` (the bit is accepted, and does nothing), or
+    /// `another` (the number means something else today).
+    pub now: &'static str,
+    /// Harmless arguments that ask it.
+    pub ask: Option<&'static [i64]>,
+    /// What to know of it.
+    pub note: Option<&'static str>,
+    /// Where these facts were read.
+    pub source: &'static str,
+}
+
 impl Call {
     /// The system call of a name.
     pub fn find(name: &str) -> Option<&'static Call> {

@@ -4,6 +4,9 @@
 #[path = "../build/check.rs"]
 mod check;
 #[allow(dead_code, missing_docs)]
+#[path = "../build/operations.rs"]
+mod operations;
+#[allow(dead_code, missing_docs)]
 #[path = "../build/read.rs"]
 mod read;
 #[allow(dead_code, missing_docs)]
@@ -15,15 +18,15 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A small table without fault.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     (
         "calls/things.toml",
         "# Things.\n\
          \n\
          [calls]\n\
          alpha = { x86_64 = 1, i386 = 11, since = \"1.0\", source = \"s\" }\n\
-         beta  = { x86_64 = 2, since = \"1.0\", until = \"2.0\", note = \"n\", source = \"s\" }\n\
-         gamma = { since = \"never\", note = \"n\", source = \"s\" }\n",
+         beta  = { x86_64 = 2, since = \"1.0\", until = \"2.0\", note = \"n\", reason = \"of beta\", source = \"s\" }\n\
+         gamma = { since = \"never\", note = \"n\", reason = \"r\", source = \"s\" }\n",
     ),
     (
         "rules/things.toml",
@@ -51,6 +54,24 @@ const FILES: [(&str, &str); 5] = [
          source     = \"s\"\n",
     ),
     ("asks.toml", "[asks]\nbeta = { arguments = [-1], due = \"EBADF EPERM\", needs = \"CAP_X\" }\n"),
+    (
+        "operations/things.toml",
+        "[OLD]\n\
+         call   = \"alpha\"\n\
+         value  = 3\n\
+         since  = \"1.0\"\n\
+         until  = \"2.0\"\n\
+         now    = \"EINVAL\"\n\
+         ask    = [3, 0]\n\
+         source = \"s\"\n\
+         \n\
+         [OLDER]\n\
+         call   = \"beta\"\n\
+         value  = 4\n\
+         since  = \"never\"\n\
+         now    = \"another\"\n\
+         source = \"s\"\n",
+    ),
     ("doors.toml", "[door]\nsymbols = [\"door\"]\ndoes = \"does\"\nsource = \"s\"\n"),
     (
         "sysctl-names.toml",
@@ -99,6 +120,7 @@ fn assert_fault(file: &str, old: &str, new: &str, line: usize, what: &str) {
 const CALLS: &str = "calls/things.toml";
 const RULES: &str = "rules/things.toml";
 const ASKS: &str = "asks.toml";
+const OPERATIONS: &str = "operations/things.toml";
 const SYSCTL: &str = "sysctl-names.toml";
 
 #[test]
@@ -261,6 +283,35 @@ fn every_call_is_asked_about_once() {
         assert_fault(ASKS, old, new, 2, what);
     }
     assert_eq!(verdict(ASKS, row, "beta = { not_asked = \"why\" }"), Ok(()));
+    let beside = format!("{row}\nalpha = {{ not_asked = \"why\" }}");
+    assert_eq!(verdict(ASKS, row, &beside), Ok(()), "beside a probe");
+}
+
+#[test]
+fn no_rule_and_no_reason() {
+    assert_fault(CALLS, ", reason = \"r\"", "", 6, "gamma has no rule, and no reason");
+    assert_fault(
+        CALLS,
+        "gamma =",
+        "delta = { i386 = 12, since = \"1.0\", source = \"s\" }\ngamma =",
+        6,
+        "delta has no rule",
+    );
+    let young = "delta = { x86_64 = 12, since = \"2.6.17\", source = \"s\" }\ngamma =";
+    assert_fault(CALLS, "gamma =", young, 6, "delta has no rule");
+    // An old one owes no reason, only a question of `evercall probe`.
+    assert_fault(CALLS, "gamma =", &young.replace("2.6.17", "2.6.16"), 6, "nothing asks about delta");
+}
+
+#[test]
+fn faulty_operations() {
+    assert_fault(OPERATIONS, "[OLDER]", "[OLD]", 10, "duplicate");
+    assert_fault(OPERATIONS, "\"beta\"", "\"delta\"", 11, "no row for system call delta");
+    assert_fault(OPERATIONS, "\"EINVAL\"", "\"EWHAT\"", 6, "unknown answer \"EWHAT\"");
+    assert_fault(OPERATIONS, "[3, 0]", "[1, 2, 3, 4, 5, 6, 7]", 1, "six arguments at most");
+    assert_fault(OPERATIONS, "\"another\"", "\"another\"\nask = [4]", 10, "means another thing");
+    assert_fault(OPERATIONS, "\"never\"", "\"\"", 10, "needs since and source");
+    assert_fault(OPERATIONS, "until", "gone", 5, "unknown field `gone`");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::logging;
 use crate::probe::{self, Verdict};
 use crate::start;
 use crate::state;
-use crate::sys::User;
+use crate::sys::{self, User};
 use crate::text::Text;
 use evercall_rules::Trigger;
 use evercall_rules::packed::RuleId;
@@ -43,6 +43,12 @@ impl<'a> Call<'a> {
     pub fn decline(&mut self, answer: isize) -> isize {
         self.declined = true;
         answer
+    }
+
+    /// The same, where there may be no answer because the rule is forced: the host is asked then.
+    pub fn decline_or_ask(&mut self, number: i64) -> isize {
+        let answer = self.answer.unwrap_or_else(|| sys::call(number, self.args));
+        self.decline(answer)
     }
 
     /// An argument that is an address of the program.

@@ -17,6 +17,7 @@ mod errno;
 mod files;
 mod handlers;
 mod interpreter;
+mod late;
 mod logging;
 mod memory;
 mod next;

@@ -128,9 +128,10 @@ fn is_on(value: &[u8]) -> bool {
 /// Reads everything. False: evercall is switched off.
 pub fn read(environment: usize) -> bool {
     let secure = secure();
-    let ours = || strings(if secure { 0 } else { environment }).map(|s| s.to_bytes());
+    let environment = if secure { 0 } else { environment };
+    let starting = |start| strings(environment, start).map(|s| s.to_bytes());
     // The kill switch, before anything else is done.
-    if ours().any(|s| s.strip_prefix(b"EVERCALL=").is_some_and(is_off)) {
+    if starting(b"EVERCALL=").any(|s| s.strip_prefix(b"EVERCALL=").is_some_and(is_off)) {
         return false;
     }
     // SAFETY: see Shared: nobody else is here, and nobody reads yet.
@@ -144,10 +145,10 @@ pub fn read(environment: usize) -> bool {
         }
     });
     // First, so that it has room whatever the settings are.
-    for preload in ours().filter_map(|s| s.strip_prefix(b"LD_PRELOAD=")) {
+    for preload in starting(b"LD_PRELOAD=").filter_map(|s| s.strip_prefix(b"LD_PRELOAD=")) {
         settings.keep_preload(preload);
     }
-    for string in ours() {
+    for string in starting(b"EVERCALL") {
         if let Some((name, value)) = string.strip_prefix(b"EVERCALL").and_then(split) {
             if let Some(name) = name.strip_prefix(b"_") {
                 settings.set_upper(name, value);

@@ -47,6 +47,8 @@ pub static PROGRAM_HEADER_COUNT: Auxiliary = Auxiliary::unknown();
 pub static LOADER_BASE: Auxiliary = Auxiliary::unknown();
 /// Where the vDSO is mapped.
 pub static VDSO: Auxiliary = Auxiliary::unknown();
+/// Bytes that the kernel puts on the stack of a signal (AT_MINSIGSTKSZ, since 5.14).
+pub static SIGNAL_FRAME: Auxiliary = Auxiliary::unknown();
 /// AT_SECURE: 0, 1, or not told.
 static SECURE: Auxiliary = Auxiliary(AtomicUsize::new(NOT_TOLD));
 /// The path the program was executed by.
@@ -62,6 +64,9 @@ pub fn secure() -> bool {
     }
 }
 
+/// linux/auxvec.h; not in the libc crate.
+const AT_MINSIGSTKSZ: u64 = 51;
+
 fn keep(kind: u64, value: usize) {
     let auxiliary = match kind {
         libc::AT_PHDR => &PROGRAM_HEADERS,
@@ -69,6 +74,7 @@ fn keep(kind: u64, value: usize) {
         libc::AT_BASE => &LOADER_BASE,
         libc::AT_SYSINFO_EHDR => &VDSO,
         libc::AT_SECURE => &SECURE,
+        AT_MINSIGSTKSZ => &SIGNAL_FRAME,
         libc::AT_EXECFN => &EXEC_PATH,
         _ => return,
     };
@@ -181,21 +187,27 @@ fn begin(first: usize) {
     }
 }
 
-/// The strings of an environment of our own process, as the kernel or libc laid it.
-pub fn strings(environment: usize) -> impl Iterator<Item = &'static CStr> {
+/// The strings of an environment of our own process, as the kernel or libc laid it, that start so. What another
+/// string holds is not looked at beyond its first difference: every exec pays for this.
+pub fn strings(environment: usize, start: &'static [u8]) -> impl Iterator<Item = &'static CStr> {
     let mut at = environment as *const *const core::ffi::c_char;
     core::iter::from_fn(move || {
         if at.is_null() {
             return None;
         }
-        // SAFETY: the array ends with NULL, as execve(2) and libc lay it, and its strings with NUL.
-        unsafe {
-            let string = *at;
-            if string.is_null() {
-                return None;
+        loop {
+            // SAFETY: the array ends with NULL, as execve(2) and libc lay it, and its strings with NUL, which
+            // differs from every byte of `start`.
+            unsafe {
+                let string = *at;
+                if string.is_null() {
+                    return None;
+                }
+                at = at.add(1);
+                if start.iter().enumerate().all(|(index, &byte)| *string.add(index) as u8 == byte) {
+                    return Some(CStr::from_ptr(string));
+                }
             }
-            at = at.add(1);
-            Some(CStr::from_ptr(string))
         }
     })
 }

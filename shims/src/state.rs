@@ -9,7 +9,8 @@ use evercall_rules::packed::{self, RuleId, SLOT_WORDS};
 pub type Bitmap = [AtomicU64; SLOT_WORDS];
 
 /// Numbers that `syscall()` hands straight on: no rule claims them, or the host answers the call.
-pub static HANDED_ON: Bitmap = filled(packed::HANDED_ON);
+/// vfork stays so until its rule acts: its child would return through frames of ours on the parent's stack.
+pub static HANDED_ON: Bitmap = filled(with(packed::HANDED_ON, libc::SYS_vfork as usize));
 
 /// Slots whose libc symbols go straight on. Apart from the numbers, since a libc may answer by another call:
 /// musl's `epoll_create` is epoll_create1, and says nothing of the old number.
@@ -29,6 +30,11 @@ const fn filled(words: [u64; SLOT_WORDS]) -> Bitmap {
         index += 1;
     }
     map
+}
+
+const fn with(mut words: [u64; SLOT_WORDS], number: usize) -> [u64; SLOT_WORDS] {
+    words[number / 64] |= 1 << (number % 64);
+    words
 }
 
 fn is_set(map: &Bitmap, slot: usize) -> bool {
@@ -106,4 +112,7 @@ pub fn act_on_none() {
 /// From now on the rule acts without asking.
 pub fn act(rule: RuleId) {
     set(&ACTS, rule.slot());
+    if let Some(number) = rule.number() {
+        watch(number);
+    }
 }

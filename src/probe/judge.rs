@@ -119,6 +119,13 @@ impl Judged {
             let note = format!("{} is due", due.due.join(" or "));
             Judged { note: Some(note), ..judged(Class::Odd, words::ANSWERS, Some(got.to_owned())) }
         };
+        // modify_ldt(2) gives an int, which 64-bit kernels do not extend (arch/x86/kernel/ldt.c).
+        let outcome = match outcome {
+            Outcome::Returned(result @ 0xffff_f001..=0xffff_ffff) if !is_due("success") => {
+                Outcome::Returned(i64::from(result as i32))
+            }
+            other => other,
+        };
         match outcome {
             Outcome::Returned(result) if (-4095..0).contains(&result) => {
                 errno_of(-result, call, ask, due, context)

@@ -1,5 +1,6 @@
 //! The table as JSON. The field names are documented in evercall-rules(1), and stay.
 
+use super::coverage::Coverage;
 use super::{Rows, fidelity, rule_of, trigger};
 use crate::failure::Failure;
 use evercall_rules::table;
@@ -14,6 +15,28 @@ struct Document {
     rules: Vec<Rule>,
     doors: Vec<Door>,
     calls: Vec<Call>,
+    operations: Vec<Operation>,
+}
+
+#[derive(Serialize)]
+struct CoverageDocument {
+    version: u32,
+    coverage: Coverage,
+}
+
+#[derive(Serialize)]
+struct Operation {
+    name: &'static str,
+    family: &'static str,
+    call: &'static str,
+    value: i64,
+    since: &'static str,
+    until: Option<&'static str>,
+    option: Option<&'static str>,
+    now: &'static str,
+    ask: Option<&'static [i64]>,
+    note: Option<&'static str>,
+    source: &'static str,
 }
 
 #[derive(Serialize)]
@@ -75,8 +98,18 @@ pub fn document(rows: &Rows) -> Result<String, Failure> {
         rules: rows.rules.iter().map(|row| rule(row)).collect(),
         doors: rows.doors.iter().map(|row| door(row)).collect(),
         calls: rows.calls.iter().map(|row| call(row)).collect(),
+        operations: rows.operations.iter().map(|row| operation(row)).collect(),
     };
-    let text = serde_json::to_string_pretty(&document)
+    text(&document)
+}
+
+/// The count of all rows as one document.
+pub fn coverage(coverage: Coverage) -> Result<String, Failure> {
+    text(&CoverageDocument { version: VERSION, coverage })
+}
+
+fn text(document: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(document)
         .map_err(|error| Failure::new(format!("cannot make JSON of the table: {error}")))?;
     Ok(text + "\n")
 }
@@ -121,5 +154,21 @@ fn call(row: &'static table::Call) -> Call {
         reason: row.reason,
         source: row.source,
         rule: rule_of(row),
+    }
+}
+
+fn operation(row: &'static table::Operation) -> Operation {
+    Operation {
+        name: row.name,
+        family: row.family,
+        call: row.call,
+        value: row.value,
+        since: row.since,
+        until: row.until,
+        option: row.option,
+        now: row.now,
+        ask: row.ask,
+        note: row.note,
+        source: row.source,
     }
 }

@@ -1,7 +1,8 @@
 //! The table as Markdown: docs/rules.md is this, and nothing else.
 
-use super::{Rows, acts, fidelity, number, probe, rule_of};
-use evercall_rules::table::{Call, Door, Rule};
+use super::coverage::{Counts, Coverage, TITLES};
+use super::{Rows, acts, asked, fidelity, now, number, probe, rule_of, why_no_rule};
+use evercall_rules::table::{Call, Door, Operation, Rule};
 use std::fmt::Write as _;
 
 const HEAD: &str = "\
@@ -9,8 +10,8 @@ const HEAD: &str = "\
 
 # The rules and the system calls
 
-What evercall knows: the rules that keep old system calls working, and every system call that Linux has or
-ever had on x86-64 and i386. `evercall rules NAME` prints one of them.
+What evercall knows: the rules that keep old system calls working, every system call that Linux has or ever had
+on x86-64 and i386, and interfaces inside them that came and went. `evercall rules NAME` prints one of them.
 
 ## How to read it
 
@@ -24,15 +25,21 @@ A **rule** keeps one interface working. Its columns:
 - *fidelity*: *exact* gives the kernel's own results; *partial* differs as said; *refuse* gives the errno of a
   kernel without the call, because no honest translation exists; *pretend* accepts a write and drops it, only
   where asked for, and always logged.
+- *proof*: the tests that hold it against a kernel, as `file::function` of `tests/`.
 
 A **system call** has a number on each architecture (a dash: none), the first kernel with it (*never*: a number
 that was only reserved), the last kernel with it if it was removed, and the option without which a kernel is
-built without it.
+built without it. Where no rule answers it, the row says why none is needed or none is there.
+
+An **operation** is one value of an argument: a flag, a request, a socket family. What a kernel without it answers
+today is what programs get; evercall changes nothing there.
 ";
 
 /// The whole of docs/rules.md.
 pub fn document(rows: &Rows) -> String {
     let mut out = String::from(HEAD);
+    out.push('\n');
+    out.push_str(&coverage(&super::coverage::coverage()));
     out.push_str("\n## Rules\n");
     for family in families(rows.rules.iter().map(|rule| rule.family)) {
         let _ = write!(out, "\n### Rules: {family}\n\n");
@@ -45,7 +52,31 @@ pub fn document(rows: &Rows) -> String {
         let _ = write!(out, "\n### System calls: {family}\n\n");
         out.push_str(&calls(rows.calls.iter().filter(|call| call.family == family)));
     }
+    out.push_str("\n## Operations inside calls\n");
+    for family in families(rows.operations.iter().map(|operation| operation.family)) {
+        let _ = write!(out, "\n### Operations: {family}\n\n");
+        out.push_str(&operations(rows.operations.iter().filter(|operation| operation.family == family)));
+    }
     out
+}
+
+/// The count of all rows.
+pub fn coverage(coverage: &Coverage) -> String {
+    let part = |title: &'static str, counts: &[Counts]| {
+        let mut titles = TITLES;
+        titles[0] = title;
+        table(titles, counts.iter().map(Counts::cells))
+    };
+    format!(
+        "## Coverage\n\n\
+         Each interface is counted once. *native*: every kernel since it came answers it. *exact*, *partial*, *refuse*, \
+         *pretend*:\nwhat its rule does where the host does not answer. *no rule*: its row says why. Among them, \
+         *removed*: taken out of\nthe kernel again; *never*: a number that was reserved and never filled.\n\n\
+         {}\n{}\n{}",
+        part("interfaces", &coverage.kinds),
+        part("system calls of", &coverage.calls),
+        part("operations of", &coverage.operations)
+    )
 }
 
 /// The rows of one name.
@@ -60,6 +91,9 @@ pub fn section(name: &str, rows: &Rows) -> String {
     if !rows.calls.is_empty() {
         parts.push(calls(rows.calls.iter()));
     }
+    if !rows.operations.is_empty() {
+        parts.push(operations(rows.operations.iter()));
+    }
     parts.join("\n")
 }
 
@@ -71,8 +105,17 @@ fn families(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 }
 
 fn rules<'a>(rules: impl Iterator<Item = &'a &'static Rule>) -> String {
-    let titles =
-        ["rule", "calls", "libc symbols", "arguments", "acts when", "a call becomes", "fidelity", "source"];
+    let titles = [
+        "rule",
+        "calls",
+        "libc symbols",
+        "arguments",
+        "acts when",
+        "a call becomes",
+        "fidelity",
+        "proof",
+        "source",
+    ];
     let rows = rules.map(|rule| {
         let acts = match probe(rule) {
             Some((call, errno)) => format!("{}; probe {}: {errno}", acts(rule), code(&call)),
@@ -90,6 +133,7 @@ fn rules<'a>(rules: impl Iterator<Item = &'a &'static Rule>) -> String {
             acts,
             plain(rule.does),
             fidelity,
+            codes(rule.proof),
             plain(rule.source),
         ]
     });
@@ -103,7 +147,8 @@ fn doors(doors: &[&'static Door]) -> String {
 }
 
 fn calls<'a>(calls: impl Iterator<Item = &'a &'static Call>) -> String {
-    let titles = ["call", "x86-64", "i386", "since", "until", "option", "rule", "note", "source"];
+    let titles =
+        ["call", "x86-64", "i386", "since", "until", "option", "rule, or why none", "note", "source"];
     let rows = calls.map(|call| {
         [
             code(call.name),
@@ -112,9 +157,39 @@ fn calls<'a>(calls: impl Iterator<Item = &'a &'static Call>) -> String {
             call.since.into(),
             call.until.unwrap_or("").into(),
             call.option.map(code).unwrap_or_default(),
-            rule_of(call).map(code).unwrap_or_default(),
+            rule_of(call).map(code).or_else(|| why_no_rule(call).as_deref().map(plain)).unwrap_or_default(),
             call.note.map(plain).unwrap_or_default(),
             plain(call.source),
+        ]
+    });
+    table(titles, rows)
+}
+
+fn operations<'a>(operations: impl Iterator<Item = &'a &'static Operation>) -> String {
+    let titles = [
+        "operation",
+        "call",
+        "value",
+        "since",
+        "until",
+        "option",
+        "a kernel without it",
+        "asked by",
+        "note",
+        "source",
+    ];
+    let rows = operations.map(|operation| {
+        [
+            code(operation.name),
+            code(operation.call),
+            format!("{:#x}", operation.value),
+            operation.since.into(),
+            operation.until.unwrap_or("").into(),
+            operation.option.map(code).unwrap_or_default(),
+            now(operation),
+            asked(operation).as_deref().map(code).unwrap_or_default(),
+            operation.note.map(plain).unwrap_or_default(),
+            plain(operation.source),
         ]
     });
     table(titles, rows)

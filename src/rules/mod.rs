@@ -1,5 +1,6 @@
 //! `evercall rules`: the table for people and programs.
 
+mod coverage;
 mod json;
 mod markdown;
 mod page;
@@ -9,12 +10,17 @@ use crate::failure::Failure;
 use crate::nearest;
 use crate::options::{RulesFormat, RulesOptions};
 use crate::output;
-use evercall_rules::table::{CALLS, Call, DOORS, Door, RULES, Rule};
+use evercall_rules::table::{CALLS, Call, DOORS, Door, OPERATIONS, Operation, RULES, Rule};
 use evercall_rules::{Fidelity, Trigger};
 
 /// Carries out `evercall rules`.
 pub fn print(options: &RulesOptions) -> Result<(), Failure> {
     let text = match &options.name {
+        _ if options.coverage => match options.format {
+            RulesFormat::Table => table::coverage(&coverage::coverage()),
+            RulesFormat::Json => json::coverage(coverage::coverage())?,
+            RulesFormat::Markdown => markdown::coverage(&coverage::coverage()),
+        },
         Some(name) => {
             let rows = Rows::named(name)?;
             match options.format {
@@ -40,6 +46,7 @@ struct Rows {
     rules: Vec<&'static Rule>,
     doors: Vec<&'static Door>,
     calls: Vec<&'static Call>,
+    operations: Vec<&'static Operation>,
 }
 
 impl Rows {
@@ -48,10 +55,11 @@ impl Rows {
             rules: RULES.iter().collect(),
             doors: DOORS.iter().collect(),
             calls: if with_calls { CALLS.iter().collect() } else { Vec::new() },
+            operations: if with_calls { OPERATIONS.iter().collect() } else { Vec::new() },
         }
     }
 
-    /// What bears a name, and what belongs to it: the rule of a system call, the calls of a rule.
+    /// What bears a name, and what belongs to it: the rule and the operations of a system call, the calls of a rule.
     fn named(name: &str) -> Result<Rows, Failure> {
         let rules: Vec<&Rule> = RULES
             .iter()
@@ -59,14 +67,16 @@ impl Rows {
             .collect();
         let doors: Vec<&Door> =
             DOORS.iter().filter(|door| door.name == name || door.symbols.contains(&name)).collect();
+        let operations: Vec<&Operation> =
+            OPERATIONS.iter().filter(|operation| operation.name == name || operation.call == name).collect();
         let names = rules.iter().flat_map(|rule| rule.calls).copied().chain([name]);
         let mut calls: Vec<&Call> = names.filter_map(Call::find).collect();
         calls.sort_by_key(|call| call.name);
         calls.dedup_by_key(|call| call.name);
-        if rules.is_empty() && doors.is_empty() && calls.is_empty() {
+        if rules.is_empty() && doors.is_empty() && calls.is_empty() && operations.is_empty() {
             return Err(unknown(name));
         }
-        Ok(Rows { rules, doors, calls })
+        Ok(Rows { rules, doors, calls, operations })
     }
 }
 
@@ -75,8 +85,9 @@ fn unknown(name: &str) -> Failure {
     let known = CALLS.iter().map(|call| call.name).chain(RULES.iter().map(|rule| rule.name));
     let symbols =
         RULES.iter().flat_map(|rule| rule.symbols).chain(DOORS.iter().flat_map(|door| door.symbols));
-    let hint = nearest::hint(name, known.chain(symbols.copied()));
-    Failure::new(format!("no rule, system call or libc symbol is named {name}; {hint}"))
+    let operations = OPERATIONS.iter().map(|operation| operation.name);
+    let hint = nearest::hint(name, known.chain(symbols.copied()).chain(operations));
+    Failure::new(format!("no rule, system call, operation or libc symbol is named {name}; {hint}"))
 }
 
 /// The word for a fidelity in tables and JSON.
@@ -145,4 +156,32 @@ fn number(number: Option<u16>) -> String {
 /// The name of the rule of a system call, if there is one.
 fn rule_of(call: &Call) -> Option<&'static str> {
     Rule::of_call(call.name).map(|rule| rule.name)
+}
+
+/// Why no rule answers a call: its reason, or that none is needed.
+fn why_no_rule(call: &Call) -> Option<String> {
+    match (rule_of(call), call.reason) {
+        (Some(_), _) => None,
+        (None, Some(reason)) => Some(reason.into()),
+        (None, None) => {
+            let option = call.option.map(|option| format!(" with {option}")).unwrap_or_default();
+            Some(format!("every kernel since {}{option} answers it", call.since))
+        }
+    }
+}
+
+/// What a kernel without an operation answers, in a few words.
+fn now(operation: &Operation) -> String {
+    match operation.now {
+        "0" => "0, and nothing is done".into(),
+        "ignored" => "accepted, and ignored".into(),
+        "another" => "the number means something else".into(),
+        errno => errno.into(),
+    }
+}
+
+/// The harmless call that asks an operation.
+fn asked(operation: &Operation) -> Option<String> {
+    let arguments: Vec<String> = operation.ask?.iter().map(i64::to_string).collect();
+    Some(format!("{}({})", operation.call, arguments.join(", ")))
 }

@@ -1,8 +1,8 @@
 //! All that is known of one name, in the form of a man page.
 
-use super::{Rows, acts_sentence, fidelity, number, probe, rule_of};
+use super::{Rows, acts_sentence, asked, fidelity, now, number, probe, rule_of, why_no_rule};
 use crate::output::wrap;
-use evercall_rules::table::{Call, Door, Rule};
+use evercall_rules::table::{Call, Door, Operation, Rule};
 use std::fmt::Write as _;
 
 /// Columns where there is no terminal.
@@ -26,6 +26,9 @@ pub fn page(name: &str, rows: &Rows, terminal: Option<usize>) -> String {
     }
     for call in &rows.calls {
         page.call(call, rows.rules.is_empty() && rows.doors.is_empty());
+    }
+    for operation in &rows.operations {
+        page.operation(operation);
     }
     page.text
 }
@@ -88,12 +91,27 @@ impl Page {
         facts.extend(call.until.map(|until| format!("until: {until}")));
         facts.extend(call.option.map(|option| format!("needs: {option}")));
         facts.extend(call.note.map(|note| format!("note: {note}")));
-        facts.extend(call.reason.map(|reason| format!("no rule: {reason}")));
+        facts.extend(why_no_rule(call).map(|reason| format!("no rule: {reason}")));
         facts.push(format!("family: {}", call.family));
         facts.push(format!("source: {}", call.source));
         if alone {
             facts.push(format!("rule: {}", rule_of(call).unwrap_or("none; evercall hands the call on")));
         }
         self.section(&format!("SYSTEM CALL {}", call.name), &facts);
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        let mut facts = vec![
+            format!("system call: {}", operation.call),
+            format!("value: {} ({:#x})", operation.value, operation.value),
+            format!("since: {}", operation.since),
+        ];
+        facts.extend(operation.until.map(|until| format!("until: {until}")));
+        facts.extend(operation.option.map(|option| format!("needs: {option}")));
+        facts.push(format!("a kernel without it: {}", now(operation)));
+        facts.extend(asked(operation).map(|call| format!("asked by: {call}")));
+        facts.extend(operation.note.map(|note| format!("note: {note}")));
+        facts.push(format!("source: {}", operation.source));
+        self.section(&format!("OPERATION {}", operation.name), &facts);
     }
 }

@@ -1,6 +1,8 @@
-//! The table in columns: the rules, then the system calls as syscalls(2) lists them.
+//! The table in columns: the rules, then the system calls as syscalls(2) lists them, then operations inside calls;
+//! and the count of all.
 
-use super::{Rows, acts, fidelity, number, rule_of};
+use super::coverage::{Counts, Coverage, TITLES};
+use super::{Rows, acts, fidelity, now, number, rule_of};
 use crate::output::columns;
 
 /// All rows; `terminal` is its width, if standard output is one.
@@ -10,7 +12,27 @@ pub fn table(rows: &Rows, terminal: Option<usize>) -> String {
         out.push('\n');
         out.push_str(&calls(rows, terminal));
     }
+    if !rows.operations.is_empty() {
+        out.push('\n');
+        out.push_str(&operations(rows, terminal));
+    }
     out
+}
+
+/// How many interfaces there are, by what becomes of them.
+pub fn coverage(coverage: &Coverage) -> String {
+    let part = |title: &str, counts: &[Counts]| {
+        let mut titles = TITLES.map(str::to_uppercase);
+        titles[0] = title.into();
+        let rows: Vec<_> = [titles].into_iter().chain(counts.iter().map(Counts::cells)).collect();
+        columns(&rows, None)
+    };
+    [
+        part("INTERFACES", &coverage.kinds),
+        part("SYSTEM CALLS OF", &coverage.calls),
+        part("OPERATIONS OF", &coverage.operations),
+    ]
+    .join("\n")
 }
 
 fn rules(rows: &Rows, terminal: Option<usize>) -> String {
@@ -35,6 +57,25 @@ fn calls(rows: &Rows, terminal: Option<usize>) -> String {
             call.since.into(),
             call.until.unwrap_or("-").into(),
             rule_of(call).unwrap_or("-").into(),
+            note.join("; "),
+        ]);
+    }
+    columns(&cells, terminal)
+}
+
+fn operations(rows: &Rows, terminal: Option<usize>) -> String {
+    let titles = ["OPERATION", "CALL", "VALUE", "SINCE", "UNTIL", "A KERNEL NOW", "NOTE"];
+    let mut cells = vec![titles.map(String::from)];
+    for operation in &rows.operations {
+        let option = operation.option.map(|option| format!("needs {option}"));
+        let note: Vec<String> = option.into_iter().chain(operation.note.map(String::from)).collect();
+        cells.push([
+            operation.name.into(),
+            operation.call.into(),
+            operation.value.to_string(),
+            operation.since.into(),
+            operation.until.unwrap_or("-").into(),
+            now(operation),
             note.join("; "),
         ]);
     }

@@ -113,6 +113,13 @@ impl Nobody {
         Nobody(folder)
     }
 
+    /// `ask` as nobody without the shim.
+    pub fn ask_bare(&self) -> Command {
+        let mut command = bare("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(self.0.path().join("ask"));
+        command
+    }
+
     /// `ask` as nobody under the shim, with these calls denied by this errno, if any.
     pub fn ask(&self, denied: Option<(&str, &str)>) -> Command {
         let mut command = bare("setpriv");

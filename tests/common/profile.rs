@@ -88,12 +88,22 @@ pub fn raw_call(call: &Call, ask: &Ask) -> String {
 }
 
 /// What `raw_calls` printed to such a question: an errno, or `success`.
-pub fn raw_answer(line: &str) -> &str {
+pub fn raw_answer(line: &str, ask: &Ask) -> String {
     let answer = line.split_once(": ").map_or(line, |(_, answer)| answer);
-    match answer {
-        _ if answer.starts_with("= ") => "success",
-        "ENOTSUP" => "EOPNOTSUPP",
-        _ => answer,
+    match answer.strip_prefix("= ").map(|result| result.parse::<i64>().unwrap_or(0)) {
+        // modify_ldt(2) gives an int, which 64-bit kernels do not extend: libc takes its failures for success.
+        Some(result @ 0xffff_f001..=0xffff_ffff) if !ask.due.contains(&"success") => {
+            let known = [("EINVAL", libc::EINVAL), ("ENOSYS", libc::ENOSYS), ("EFAULT", libc::EFAULT)];
+            let errno = -(result as i32);
+            known
+                .iter()
+                .find(|(_, known)| *known == errno)
+                .map_or("another errno", |(name, _)| name)
+                .to_owned()
+        }
+        Some(_) => "success".to_owned(),
+        None if answer == "ENOTSUP" => "EOPNOTSUPP".to_owned(),
+        None => answer.to_owned(),
     }
 }
 
@@ -112,9 +122,9 @@ pub fn assert_really(profile: &Profile, ask: &dyn Fn(&[String]) -> Output, but: 
         let output = ask(&arguments);
         let said = text(&output.stdout);
         assert_eq!(said.lines().count(), asks.len(), "{}: {said}{}", output.status, text(&output.stderr));
-        for ((call, _), line) in asks.iter().zip(said.lines()) {
+        for ((call, ask), line) in asks.iter().zip(said.lines()) {
             let told = profile.call(call.name, "got");
-            if told != raw_answer(line) {
+            if told != raw_answer(line, ask) {
                 wrong.push(format!("{}: told {told}, and really {line}", call.name));
             }
         }

@@ -1,5 +1,5 @@
 /* init of the kernel matrix: the first process of a kernel that boots to be asked. Loads /modules, tells
- * what the kernel itself says and which old interfaces it answers, makes the runs of the file /runs, and
+ * what the kernel itself says and whether it answers the vsyscall page, makes the runs of the file /runs, and
  * resets the machine. Prints one record a line: "@evercall " and a JSON object; the last one counts the runs.
  *
  * /runs: one run a line, its words apart by tabs: bare, preload, force (with EVERCALL_FORCE=all), vsyscall
@@ -129,30 +129,9 @@ static void facts(void)
     say("fact", "somaxconn", line);
 }
 
-static const char *answer(long result) { return result < 0 ? strerrorname_np(errno) : "answers"; }
-
-/* Which old interfaces this kernel answers, asked with harmless arguments, here where no shim is. */
+/* Whether a call of each address of the vsyscall page comes back. What else is old, the program old_interfaces asks. */
 static void interfaces(void)
 {
-    int name[2] = {1, 2};
-    char text[4096];
-    size_t size = sizeof text, count;
-    void *sysctl[10] = {name, (void *)2, text, &size};
-    struct stat root;
-    stat("/", &root);
-    say("interface", "_sysctl", answer(syscall(156, sysctl)));
-    say("interface", "ustat", answer(syscall(136, (unsigned)root.st_dev, text)));
-    say("interface", "sysfs", answer(syscall(139, 3)));
-    say("interface", "query_module", answer(syscall(178, 0, 1, text, sizeof text, &count)));
-    say("interface", "create_module", answer(syscall(174, "no_module", 0)));
-    say("interface", "get_kernel_syms", answer(syscall(177, 0)));
-    say("interface", "uselib", answer(syscall(134, "/evercall/no-such-library")));
-    say("interface", "nfsservctl", answer(syscall(180, 0, 0, 0)));
-    say("interface", "getpmsg", answer(syscall(181, -1, 0, 0, 0, 0)));
-    say("interface", "lookup_dcookie", answer(syscall(212, 0L, text, sizeof text)));
-    say("interface", "epoll_create", answer(syscall(213, 16)));
-    say("interface", "remap_file_pages", answer(syscall(216, 0, 0, 0, 0, 0)));
-
     static const char *const functions[] = {"vsyscall gettimeofday", "vsyscall time", "vsyscall getcpu"};
     for (int i = 0; i < 3; i++) {
         pid_t child = fork();

@@ -5,6 +5,7 @@
 mod common;
 mod console;
 mod initramfs;
+mod interfaces;
 mod list;
 mod table;
 
@@ -56,7 +57,7 @@ fn every_program_is_right_on_every_kernel() {
     let outcomes: Vec<Outcome> = SUITES.into_iter().map(|suite| boot(suite, &archive)).collect();
     // Not through the harness, which would keep it back when all is well.
     let mut out = std::io::stdout();
-    write!(out, "\n{}\n{}\n", table::programs(&cases, &outcomes), table::interfaces(&outcomes)).unwrap();
+    write!(out, "\n{}\n{}\n", table::programs(&cases, &outcomes), interfaces::table(&outcomes)).unwrap();
 
     let (mut wrong, mut reported) = (String::new(), String::new());
     for outcome in &outcomes {
@@ -91,6 +92,9 @@ fn judge(cases: &[Case], outcome: &Outcome, report: &Report, faults: &mut String
                 &format!("{release}: {}: {fault}\n{}{}", case.name(), verdict.bare_run, verdict.its_run);
         }
     }
+    for fault in interfaces::faults(report) {
+        *faults += &format!("{release}: {fault}\n");
+    }
 }
 
 /// The root of the guest: init, evercall, the programs of the list with what they need, and what to run.
@@ -123,6 +127,7 @@ fn guest(cases: &[Case]) -> Archive {
     }
     let runs: String = runs.into_iter().collect();
     archive.add("/runs", false, runs.as_bytes());
+    archive.add("/operations", false, interfaces::operations().as_bytes());
     archive
 }
 

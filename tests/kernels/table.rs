@@ -1,4 +1,4 @@
-//! What came of the programs, and the two tables.
+//! What came of the programs, and their table.
 
 use crate::Outcome;
 use crate::console::{Report, Run};
@@ -86,34 +86,8 @@ pub fn programs(cases: &[Case], outcomes: &[Outcome]) -> String {
     lines(&rows)
 }
 
-/// Which old interface each kernel has lost, and the options that say so.
-pub fn interfaces(outcomes: &[Outcome]) -> String {
-    let mut rows = vec![heading("old interface", outcomes, 1)];
-    let reports = || outcomes.iter().filter_map(|outcome| outcome.report.as_ref().ok());
-    let names = reports().next().map_or(&[][..], |report| &report.interfaces);
-    for (name, _) in names {
-        rows.push(row(name, outcomes, |outcome| {
-            let report = outcome.report.as_ref().ok()?;
-            let (_, answer) = report.interfaces.iter().find(|(other, _)| other == name)?;
-            Some(match answer.as_str() {
-                "ENOSYS" | "SIGSEGV" => format!("lost ({answer})"),
-                "answers" => answer.clone(),
-                errno => format!("answers ({errno})"),
-            })
-        }));
-    }
-    rows.push(row("vsyscall page", outcomes, |o| o.report.as_ref().ok()?.facts.get("page").cloned()));
-    for option in ["LEGACY_VSYSCALL_NONE", "SYSFS_SYSCALL", "USELIB", "IA32_EMULATION"] {
-        rows.push(row(&format!("CONFIG_{option}"), outcomes, |outcome| {
-            let line = format!("CONFIG_{option}=");
-            let set = outcome.config.lines().find_map(|text| text.strip_prefix(&line));
-            Some(set.unwrap_or("-").to_owned())
-        }));
-    }
-    lines(&rows)
-}
-
-fn heading(first: &str, outcomes: &[Outcome], width: usize) -> Vec<String> {
+/// The first row: the kernels, each over so many columns.
+pub fn heading(first: &str, outcomes: &[Outcome], width: usize) -> Vec<String> {
     let mut row = vec![first.to_owned()];
     for outcome in outcomes {
         row.push(match &outcome.report {
@@ -125,13 +99,14 @@ fn heading(first: &str, outcomes: &[Outcome], width: usize) -> Vec<String> {
     row
 }
 
-fn row(name: &str, outcomes: &[Outcome], cell: impl Fn(&Outcome) -> Option<String>) -> Vec<String> {
+/// A row with a cell a kernel.
+pub fn row(name: &str, outcomes: &[Outcome], cell: impl Fn(&Outcome) -> Option<String>) -> Vec<String> {
     let cells = outcomes.iter().map(|outcome| cell(outcome).unwrap_or_else(|| "-".to_owned()));
     [name.to_owned()].into_iter().chain(cells).collect()
 }
 
 /// Rows as lines, each column as wide as its widest cell.
-fn lines(rows: &[Vec<String>]) -> String {
+pub fn lines(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {

@@ -65,6 +65,17 @@ pub fn own_image() -> (usize, usize) {
     (dynamic, base)
 }
 
+/// Whether an address lies in our own image.
+pub fn is_ours(address: usize) -> bool {
+    let (start, end): (usize, usize);
+    // SAFETY: both symbols are made by the linker and hidden; only addresses are taken.
+    unsafe {
+        asm!(".hidden __ehdr_start", "lea {}, [rip + __ehdr_start]", ".hidden _end", "lea {}, [rip + _end]",
+             out(reg) start, out(reg) end, options(pure, nomem, nostack, preserves_flags));
+    }
+    (start..end).contains(&address)
+}
+
 /// The stack pointer, for telling the first thread's stack from other memory.
 #[inline]
 pub fn stack_pointer() -> usize {

@@ -3,10 +3,12 @@
 use super::{by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
+use crate::memory;
 use crate::next::Next;
 use crate::probe;
 use crate::start;
 use crate::state;
+use crate::sys::User;
 use evercall_rules::packed::RuleId;
 
 /// A door whose next definition takes `own`, and whose system call takes `args`.
@@ -70,6 +72,21 @@ macro_rules! sysctl_door {
 sysctl_door!(sysctl);
 sysctl_door!(__sysctl);
 
+/// `poll` as fortified programs call it, with the list's size in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn __poll_chk(list: usize, count: usize, timeout: usize, size: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let own = [list, count, timeout, size, 0, 0];
+    if count > size / size_of::<libc::pollfd>() {
+        // More than there is room for: libc ends the program.
+        if let Some(next) = NEXT.find(b"__poll_chk") {
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            return unsafe { next(list, count, timeout, size, 0, 0) };
+        }
+    }
+    door(RuleId::Poll, &NEXT, b"__poll_chk", own, [list, count, timeout, 0, 0, 0])
+}
+
 macro_rules! message_door {
     ($symbol:ident => $rule:ident, $args:expr) => {
         /// STREAMS without bands: the band argument of the system call is missing.
@@ -86,3 +103,83 @@ macro_rules! message_door {
 
 message_door!(getmsg => Getpmsg, |fd, control, data, flags| [fd, control, data, 0, flags, 0]);
 message_door!(putmsg => Putpmsg, |fd, control, data, flags| [fd, control, data, usize::MAX, flags, 0]);
+
+/// libc's `sched_getaffinity(3)`: 0, and the rest of the mask is cleared, where the system call gives the bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn sched_getaffinity(thread: usize, size: usize, mask: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let args = [thread, size, mask, 0, 0, 0];
+    let result = door(RuleId::SchedGetaffinity, &NEXT, b"sched_getaffinity", args, args);
+    if result <= 0 {
+        return result;
+    }
+    let mut at = result as usize;
+    while at < size {
+        let zeros = [0u8; 64];
+        let part = zeros.get(..(size - at).min(64)).unwrap_or(&[]);
+        if memory::write(User(mask).at(at), part).is_err() {
+            break;
+        }
+        at += part.len();
+    }
+    0
+}
+
+/// libc's `clock_nanosleep(3)` gives the error number, and leaves errno alone.
+#[unsafe(no_mangle)]
+pub extern "C" fn clock_nanosleep(clock: usize, flags: usize, request: usize, remain: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let args = [clock, flags, request, remain, 0, 0];
+    let errno_before = errno::get();
+    let native = || match NEXT.find(b"clock_nanosleep") {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => -(unsafe { function(clock, flags, request, remain, 0, 0) } as i32 as isize),
+        None => raw(RuleId::ClockNanosleep, args),
+    };
+    let result = dispatch(RuleId::ClockNanosleep, args, &state::SYMBOLS_HANDED_ON, native);
+    errno::set(errno_before);
+    -result
+}
+
+/// libc's `nanosleep(3)`, which is a clock_nanosleep(2) since glibc 2.31.
+#[unsafe(no_mangle)]
+pub extern "C" fn nanosleep(request: usize, remain: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let args = [libc::CLOCK_REALTIME as usize, 0, request, remain, 0, 0];
+    door(RuleId::ClockNanosleep, &NEXT, b"nanosleep", [request, remain, 0, 0, 0, 0], args)
+}
+
+/// libc's `usleep(3)`: microseconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn usleep(time: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let microseconds = i64::from(time as u32);
+    let request = [microseconds / 1_000_000, microseconds % 1_000_000 * 1000];
+    let args = [libc::CLOCK_REALTIME as usize, 0, request.as_ptr() as usize, 0, 0, 0];
+    door(RuleId::ClockNanosleep, &NEXT, b"usleep", [time, 0, 0, 0, 0, 0], args)
+}
+
+/// libc's `sleep(3)`: the seconds that were left when a signal came. Where the host refuses, all are, and errno
+/// alone tells.
+#[unsafe(no_mangle)]
+pub extern "C" fn sleep(time: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let mut request = [i64::from(time as u32), 0];
+    let address = request.as_mut_ptr() as usize;
+    let args = [libc::CLOCK_REALTIME as usize, 0, address, address, 0, 0];
+    let errno_before = errno::get();
+    let native = || match NEXT.find(b"sleep") {
+        Some(function) => {
+            errno::set(0);
+            // SAFETY: the caller's own call, to whom it would have gone without us.
+            let left = unsafe { function(time, 0, 0, 0, 0, 0) } as u32;
+            if left != 0 && errno::get() == libc::EINVAL { -(libc::EINVAL as isize) } else { left as isize }
+        }
+        None => raw(RuleId::ClockNanosleep, args),
+    };
+    let result = dispatch(RuleId::ClockNanosleep, args, &state::SYMBOLS_HANDED_ON, native);
+    errno::set(errno_before);
+    // SAFETY: our own array, in which the kernel has written what is left.
+    let [left, _] = unsafe { (&raw const request).read_volatile() };
+    if result < 0 { left as u32 as isize } else { result }
+}

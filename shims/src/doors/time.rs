@@ -2,11 +2,12 @@
 //! to the vDSO. The libc's own are passed by: those of old ones jump to the vsyscall page.
 
 use super::finish;
-use crate::arch;
 use crate::errno;
+use crate::handlers::superseded_times;
 use crate::next::{self, Function, Next};
 use crate::start;
 use crate::state;
+use crate::sys::{self, User};
 use crate::vdso;
 use evercall_rules::packed::RuleId;
 
@@ -27,7 +28,7 @@ fn lookup(name: &[u8], vdso_name: &[u8], raw: Function) -> usize {
 }
 
 macro_rules! time_door {
-    ($symbol:ident => $vdso:literal, $number:expr) => {
+    ($symbol:ident => $vdso:literal, $raw:expr) => {
         /// libc's function of this name.
         ///
         /// # Safety
@@ -54,8 +55,8 @@ macro_rules! time_door {
                 unsafe { found.unwrap_or(raw)(a, b, c, d, e, f) }
             }
             unsafe extern "C" fn raw(a: usize, b: usize, _: usize, _: usize, _: usize, _: usize) -> isize {
-                // SAFETY: the caller's own call; getcpu's third argument is unused since 2.6.24.
-                finish(unsafe { arch::syscall($number as usize, [a, b, 0, 0, 0, 0]) }, errno::get())
+                let raw: fn(usize, usize) -> isize = $raw;
+                finish(raw(a, b), errno::get())
             }
             // One load, and a jump: nothing is kept across it.
             // SAFETY: as above.
@@ -64,10 +65,15 @@ macro_rules! time_door {
     };
 }
 
-time_door!(time => b"__vdso_time", libc::SYS_time);
-time_door!(gettimeofday => b"__vdso_gettimeofday", libc::SYS_gettimeofday);
-time_door!(__gettimeofday => b"__vdso_gettimeofday", libc::SYS_gettimeofday);
-time_door!(getcpu => b"__vdso_getcpu", libc::SYS_getcpu);
+time_door!(time => b"__vdso_time", |to, _| superseded_times::asked(User(to)));
+time_door!(gettimeofday => b"__vdso_gettimeofday", |to, zone| of_two(libc::SYS_gettimeofday, to, zone));
+time_door!(__gettimeofday => b"__vdso_gettimeofday", |to, zone| of_two(libc::SYS_gettimeofday, to, zone));
+// getcpu's third argument is unused since 2.6.24.
+time_door!(getcpu => b"__vdso_getcpu", |cpu, node| of_two(libc::SYS_getcpu, cpu, node));
+
+fn of_two(number: i64, first: usize, second: usize) -> isize {
+    sys::call(number, [first, second, 0, 0, 0, 0])
+}
 
 /// libc's `sched_getcpu(3)`: the processor this thread runs on.
 #[unsafe(no_mangle)]

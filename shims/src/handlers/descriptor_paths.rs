@@ -29,7 +29,16 @@ pub fn object(folder: i32, path: User, flags: i32) -> Result<Fd> {
 /// A system call on the object of a descriptor, O_PATH or not, which takes a path first. ENOSYS where
 /// /proc is not mounted.
 pub fn call_object(number: i64, fd: i32, rest: [usize; 5]) -> isize {
-    match sys::call_path(number, sys::proc_path(fd).c_str(), rest) {
+    found(fd, sys::call_path(number, sys::proc_path(fd).c_str(), rest))
+}
+
+/// The same by a call that takes a folder before the path.
+pub fn call_object_at(number: i64, fd: i32, rest: [usize; 4]) -> isize {
+    found(fd, sys::call_path_in(number, libc::AT_FDCWD, sys::proc_path(fd).c_str(), rest))
+}
+
+fn found(fd: i32, answer: isize) -> isize {
+    match answer {
         error if error == failed(libc::ENOENT) && sys::stat_itself(fd).is_ok() => failed(libc::ENOSYS),
         other => other,
     }

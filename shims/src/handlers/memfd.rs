@@ -49,7 +49,12 @@ pub fn memfd_create(call: &mut Call<'_>) -> isize {
         let close = if flags & MFD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
         // Opened once more, so that its flags do not show O_TMPFILE.
         let flags = (libc::O_RDWR | close) as usize;
-        let again = sys::call_path(libc::SYS_open, sys::proc_path(file.0).c_str(), [flags, 0, 0, 0, 0]);
+        let again = sys::call_path_in(
+            libc::SYS_openat,
+            libc::AT_FDCWD,
+            sys::proc_path(file.0).c_str(),
+            [flags, 0, 0, 0],
+        );
         if again != failed(libc::ENOENT) {
             drop(file);
             return sys::at_lowest(again);

@@ -1,5 +1,6 @@
 //! The handlers: each carries one rule out with raw system calls, in the kernel's convention.
 
+mod alternate_stack;
 mod async_io;
 mod attributes;
 mod clock;
@@ -21,12 +22,21 @@ mod mounts;
 pub mod nofile;
 mod openat2;
 mod paths;
+mod personality;
 mod random;
+mod remap;
 mod scheduling;
 mod security;
+mod sendfile;
+mod sleep;
+mod splice;
 mod statx;
 mod streams;
 mod superseded;
+mod superseded_paths;
+mod superseded_processes;
+pub mod superseded_times;
+mod superseded_waits;
 mod sync;
 mod sysctl;
 mod times;

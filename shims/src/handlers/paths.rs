@@ -1,6 +1,6 @@
 //! Calls on a path that got flags: `faccessat2(2)`, `fchmodat2(2)`, `renameat2(2)`.
 
-use super::descriptor_paths::{call_object, failed, is_link, names_itself, object};
+use super::descriptor_paths::{call_object_at, failed, is_link, names_itself, object};
 use crate::dispatch::Call;
 use crate::sys::{self, Errno, Result, User};
 
@@ -32,7 +32,7 @@ pub fn faccessat2(call: &mut Call<'_>) -> isize {
         |mode: i32| sys::call(libc::SYS_faccessat, [folder as usize, path.0, mode as usize, 0, 0, 0]);
     match names_itself(path, flags) {
         Ok(true) if folder == libc::AT_FDCWD => {
-            return sys::call_path(libc::SYS_access, c".", [mode as usize, 0, 0, 0, 0]);
+            return sys::call_path_in(libc::SYS_faccessat, folder, c".", [mode as usize, 0, 0, 0]);
         }
         Ok(true) => return itself_is_accessible(folder, mode),
         Ok(false) => {}
@@ -59,7 +59,7 @@ pub fn faccessat2(call: &mut Call<'_>) -> isize {
 
 fn itself_is_accessible(fd: i32, mode: i32) -> isize {
     match sys::stat_itself(fd) {
-        Ok(_) => call_object(libc::SYS_access, fd, [mode as usize, 0, 0, 0, 0]),
+        Ok(_) => call_object_at(libc::SYS_faccessat, fd, [mode as usize, 0, 0, 0]),
         Err(error) => sys::result(Err(error)),
     }
 }
@@ -122,18 +122,20 @@ fn by_mode_bits(folder: i32, path: User, mode: i32, flags: i32) -> Result<usize>
 pub fn fchmodat2(call: &mut Call<'_>) -> isize {
     let (folder, path, mode, flags) = (call.int(0), call.user(1), call.arg(2), call.int(3));
     call.became(|text| {
-        text.push(if flags == 0 { b"fchmodat" } else { b"chmod of /proc/self/fd" });
+        text.push(if flags == 0 { b"fchmodat" } else { b"fchmodat of /proc/self/fd" });
     });
     if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
         return EINVAL;
     }
     let by_descriptor = |fd: i32| match sys::stat_itself(fd) {
         Ok(stat) if is_link(stat.st_mode) => failed(libc::EOPNOTSUPP),
-        Ok(_) => call_object(libc::SYS_chmod, fd, [mode, 0, 0, 0, 0]),
+        Ok(_) => call_object_at(libc::SYS_fchmodat, fd, [mode, 0, 0, 0]),
         Err(error) => sys::result(Err(error)),
     };
     match names_itself(path, flags) {
-        Ok(true) if folder == libc::AT_FDCWD => sys::call_path(libc::SYS_chmod, c".", [mode, 0, 0, 0, 0]),
+        Ok(true) if folder == libc::AT_FDCWD => {
+            sys::call_path_in(libc::SYS_fchmodat, folder, c".", [mode, 0, 0, 0])
+        }
         Ok(true) => by_descriptor(folder),
         Ok(false) if flags & libc::AT_SYMLINK_NOFOLLOW == 0 => {
             sys::call(libc::SYS_fchmodat, [folder as usize, path.0, mode, 0, 0, 0])

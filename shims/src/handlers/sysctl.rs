@@ -88,7 +88,7 @@ fn access(call: &mut Call<'_>, name: User, length: i32, request: &Request) -> Re
         SysctlType::Int => vector::<4>(&file, request),
         SysctlType::Long => vector::<8>(&file, request),
         SysctlType::Uuid => uuid(&file, request),
-        SysctlType::DnAddress => Err(Errno(libc::ENOTDIR)),
+        SysctlType::DnAddress => node_address(&file, request),
     }
 }
 
@@ -205,5 +205,39 @@ fn uuid(file: &Fd, request: &Request) -> Result<usize> {
     }
     let copied = request.old_length.min(bytes.len());
     memory::write(request.old, bytes.get(..copied).unwrap_or(&[]))?;
+    Ok(copied)
+}
+
+/// A DECnet address: `AREA.NODE` becomes 16 bits, low byte first, whatever length was asked. EIO where the file holds
+/// none; EINVAL to write another length. Kernels before 6.1 may have the file (bin_dn_node_address).
+fn node_address(file: &Fd, request: &Request) -> Result<usize> {
+    let mut copied = 0;
+    if request.reads() {
+        let mut text = [0u8; 14];
+        let length = sys::pread(file.0, &mut text, 0)?;
+        let mut parts = text.get(..length).unwrap_or(&[]).splitn(2, |&b| b == b'.');
+        let number = |part: Option<&[u8]>| {
+            let part = part.ok_or(Errno(libc::EIO))?;
+            Ok(parse_decimal(part).map_or(0, |(value, _)| value))
+        };
+        let (area, node) = (number(parts.next())?, number(parts.next())?);
+        if area > 63 || node > 1023 {
+            return Err(Errno(libc::EIO));
+        }
+        let address = (area << 10 | node) as u16;
+        memory::write(request.old, &address.to_le_bytes())?;
+        copied = 2;
+    }
+    if request.writes() {
+        if request.new_length != 2 {
+            return Err(Errno(libc::EINVAL));
+        }
+        let mut address = [0u8; 2];
+        memory::read(request.new, &mut address)?;
+        let address = u64::from(u16::from_le_bytes(address));
+        let mut text = Text::<14>::new();
+        text.decimal(address >> 10).push(b".").decimal(address & 0x3ff);
+        sys::pwrite(file.0, text.bytes(), 0)?;
+    }
     Ok(copied)
 }

@@ -375,8 +375,9 @@ impl<'a> Walk<'a> {
     /// gone, by its name, with O_NOFOLLOW. EAGAIN if it has become a link.
     fn open_object(&self, object: &Fd, part: &mut Part, flags: i32, mode: u32) -> isize {
         if flags & (libc::O_CREAT | libc::O_NOFOLLOW) == 0 {
-            let rest = [flags as usize, mode as usize, 0, 0, 0];
-            let opened = sys::call_path(libc::SYS_open, sys::proc_path(object.0).c_str(), rest);
+            let rest = [flags as usize, mode as usize, 0, 0];
+            let mut path = sys::proc_path(object.0);
+            let opened = sys::call_path_in(libc::SYS_openat, libc::AT_FDCWD, path.c_str(), rest);
             if opened != failed(libc::ENOENT) {
                 return opened;
             }

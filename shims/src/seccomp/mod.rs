@@ -27,10 +27,12 @@ pub const MARK: &[u8] = b"EVERCALL_REPAIRED=";
 
 /// A variable of ours with a value of one letter, where it stands in the program's environment, and the letter:
 /// it can be changed there for the programs executed from here on.
-fn letter_of(name: &[u8]) -> Option<(User, u8)> {
-    start::strings(start::environment()).find_map(|string| match string.to_bytes().strip_prefix(name)? {
-        [letter] => Some((User(core::ptr::from_ref(letter) as usize), *letter)),
-        _ => None,
+fn letter_of(name: &'static [u8]) -> Option<(User, u8)> {
+    start::strings(start::environment(), name).find_map(|string| {
+        match string.to_bytes().strip_prefix(name)? {
+            [letter] => Some((User(core::ptr::from_ref(letter) as usize), *letter)),
+            _ => None,
+        }
     })
 }
 

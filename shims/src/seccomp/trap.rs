@@ -46,7 +46,7 @@ impl Trap {
 
 /// Numbers that are never trapped: what a dynamic loader or a libc may call before our constructor has run,
 /// and what glibc calls with every signal blocked (pthread_create, posix_spawn), where a SIGSYS kills.
-const NEVER: [i64; 9] = [
+const NEVER: [i64; 17] = [
     libc::SYS_prlimit64,
     libc::SYS_getrandom,
     libc::SYS_set_robust_list,
@@ -57,6 +57,16 @@ const NEVER: [i64; 9] = [
     462, // mseal
     // The log's own, which would log itself for ever.
     libc::SYS_pwritev2,
+    // Loaders look for files by these (glibc before 2.26 and 2.33, musl, uClibc), and old libpthreads start so.
+    libc::SYS_open,
+    libc::SYS_access,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_fstat,
+    libc::SYS_readlink,
+    libc::SYS_getrlimit,
+    // musl's posix_spawn makes it in a child whose stack holds no signal's frame.
+    libc::SYS_dup2,
 ];
 
 /// Arms what the settings ask for, at start.
@@ -103,17 +113,19 @@ fn arm() -> bool {
 const ROOM: usize = 24 << 10;
 
 /// Carries a trapped call out: -ENOSYS where no rule does. `room` is what is left of an alternate stack, if
-/// the handler runs on one.
-pub fn answer(number: usize, args: [usize; 6], room: Option<usize>) -> isize {
+/// the handler runs on one. A call of our own (`ours`) gets what the host would say: of two rules that lead to each
+/// other, such as pipe and pipe2, the second is so told that there is neither.
+pub fn answer(number: usize, args: [usize; 6], room: Option<usize>, ours: bool) -> isize {
     if let libc::SYS_execve | libc::SYS_execveat = number as i64 {
         return sys::with_fresh_stack(|| static_exec::exec(number, args));
     }
-    let Some(rule) = RuleId::of_number(number).filter(|rule| rule.trigger() == Trigger::Absent) else {
-        return -(libc::ENOSYS as isize);
-    };
+    let rule = RuleId::of_number(number).filter(|rule| rule.trigger() == Trigger::Absent && !ours);
+    let Some(rule) = rule else { return -(libc::ENOSYS as isize) };
     state::act(rule);
-    match room {
+    let carry_out = |args| match room {
         Some(bytes) if bytes < ROOM => sys::with_fresh_stack(|| dispatch::carry_out(rule, args, None)),
         _ => dispatch::carry_out(rule, args, None),
-    }
+    };
+    // The program's view of signals first, as at the door of syscall().
+    signals::calls::by_number(number, args, carry_out).unwrap_or_else(|| carry_out(args))
 }

@@ -1,5 +1,6 @@
 //! The program's own actions for the signals that we handle.
 
+use crate::late::{Late, Zeroed};
 use crate::owner::Owner;
 use crate::seccomp::MAGIC;
 use crate::sys::{self, Result};
@@ -72,20 +73,22 @@ struct Store {
     current: AtomicUsize,
 }
 
-static STORES: [Store; 2] = [const {
-    Store {
-        slots: [const { Slot([const { AtomicU64::new(0) }; 4]) }; SLOTS],
-        written: AtomicUsize::new(0),
-        current: AtomicUsize::new(0),
-    }
-}; 2];
+static STORES: Late<[Store; 2]> = Late::new();
+
+// SAFETY: atomics.
+unsafe impl Zeroed for Store {}
+
+/// Makes room for the program's actions, before a handler of ours stands. False where there is no memory.
+pub fn prepare() -> bool {
+    STORES.make().is_some()
+}
 
 impl Store {
-    fn of(kept: Kept) -> &'static Store {
-        let [segv, sys] = &STORES;
+    fn of(kept: Kept) -> Option<&'static Store> {
+        let [segv, sys] = STORES.get()?;
         match kept {
-            Kept::Segv => segv,
-            Kept::Sys => sys,
+            Kept::Segv => Some(segv),
+            Kept::Sys => Some(sys),
         }
     }
 
@@ -100,13 +103,12 @@ impl Store {
 
 /// What the program set last.
 pub fn current(kept: Kept) -> Action {
-    let store = Store::of(kept);
-    store.load(store.current.load(Acquire))
+    Store::of(kept).map_or(Action::DEFAULT, |store| store.load(store.current.load(Acquire)))
 }
 
 /// Sets the program's action; gives the one before. No lock: each write takes a slot of its own.
 pub fn swap(kept: Kept, new: Action) -> Action {
-    let store = Store::of(kept);
+    let Some(store) = Store::of(kept) else { return Action::DEFAULT };
     let index = store.written.fetch_add(1, Relaxed).wrapping_add(1);
     if let Some(Slot([handler, flags, restorer, mask])) = store.slots.get(index % SLOTS) {
         handler.store(new.handler as u64, Relaxed);

@@ -4,7 +4,7 @@
 
 use super::action::{self, Action, Kept, current, swap};
 use super::{CARRIER, SEGV, to_real};
-use crate::arch::Fault;
+use crate::arch::{self, Fault};
 use crate::seccomp::{own, trap};
 use crate::sys;
 use crate::vsyscall::{self, Registers};
@@ -22,7 +22,7 @@ pub fn on_trap(fault: &mut Fault<'_>) {
             return;
         }
         if !own::is_installed() {
-            fault.answer(trap::answer(number, args, fault.room()));
+            fault.answer(trap::answer(number, args, fault.room(), arch::is_ours(fault.ip())));
             return;
         }
         // Which filter trapped is not known: the program's own handler is for its own.

@@ -166,6 +166,9 @@ fn set_action(kept: Kept, new: Action) -> Action {
 
 /// Puts our handler of SIGSEGV into the kernel; what stood there is the program's. False where that is refused.
 pub fn take_over() -> bool {
+    if !action::prepare() {
+        return false;
+    }
     let Ok(theirs) = action::set_real(Kept::Segv, &ours(Kept::Segv, true)) else { return false };
     taken_over(Kept::Segv, theirs);
     true
@@ -175,6 +178,9 @@ pub fn take_over() -> bool {
 pub fn take_over_sys() -> bool {
     if is_armed(Kept::Sys) {
         return true;
+    }
+    if !action::prepare() {
+        return false;
     }
     let Ok(theirs) = action::set_real(Kept::Sys, &ours(Kept::Sys, true)) else { return false };
     taken_over(Kept::Sys, theirs);

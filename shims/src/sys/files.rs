@@ -6,9 +6,10 @@ use crate::text::Text;
 use core::ffi::CStr;
 use libc::c_int;
 
-/// open(2).
+/// open(2), as openat(2): a rule of ours may be what answers the older one.
 pub fn open(path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
-    ask!(libc::SYS_open, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| Fd(fd as c_int))
+    ask!(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode)
+        .map(|fd| Fd(fd as c_int))
 }
 
 /// openat(2) of a path in the program's memory.
@@ -70,6 +71,13 @@ pub fn set_times(path: &CStr, times: Option<&[[i64; 2]; 2]>) -> Result<usize> {
     ask!(libc::SYS_utimes, path.as_ptr(), times)
 }
 
+/// utimensat(2) without flags of a path in the program's memory (NULL: the descriptor itself), with times of
+/// ours in seconds and nanoseconds; None for now.
+pub fn set_times_user_exactly(folder: c_int, path: User, times: Option<&[[i64; 2]; 2]>) -> Result<usize> {
+    let times = times.map_or(core::ptr::null(), core::ptr::from_ref);
+    ask!(libc::SYS_utimensat, folder, path.0, times, 0)
+}
+
 /// ioctl(FS_IOC_FSGETXATTR): `struct fsxattr` (linux/fs.h) as its seven words.
 pub fn fsxattr(fd: c_int) -> Result<[u32; 7]> {
     const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
@@ -122,10 +130,23 @@ pub fn send_nowait(fd: c_int, bytes: &[u8]) -> Result<usize> {
     ask!(libc::SYS_sendto, fd, bytes.as_ptr(), bytes.len(), flags, 0, 0)
 }
 
-/// Whether a write would find room now, and a reader: poll(2) for POLLOUT, without waiting.
+/// Whether a write would find room now, and a reader: ppoll(2) for POLLOUT, without waiting.
 pub fn writable(fd: c_int) -> bool {
-    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    ask!(libc::SYS_poll, &raw mut poll, 1, 0) == Ok(1) && poll.revents == libc::POLLOUT
+    poll_now(fd, libc::POLLOUT) == libc::POLLOUT
+}
+
+/// What ppoll(2) says of a descriptor now.
+pub fn poll_now(fd: c_int, events: i16) -> i16 {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    let mut no_time = [0i64; 2];
+    let _ = ask!(libc::SYS_ppoll, &raw mut poll, 1, no_time.as_mut_ptr(), 0, 0);
+    poll.revents
+}
+
+/// ppoll(2) of one descriptor, for as long as it takes. EINTR.
+pub fn wait_for(fd: c_int, events: i16) -> Result<usize> {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    ask!(libc::SYS_ppoll, &raw mut poll, 1, 0, 0, 0)
 }
 
 /// pwrite64(2).
@@ -144,11 +165,14 @@ pub fn write_at_start_user(fd: c_int, from: User, length: usize) -> Result<usize
     ask!(libc::SYS_pwrite64, fd, from.0, length, 0)
 }
 
-/// fstat(2).
+/// fstat(2), or newfstatat(2) where that is missing or refused.
 pub fn fstat(fd: c_int) -> Result<libc::stat> {
     let mut stat: libc::stat = zeroed();
-    ask!(libc::SYS_fstat, fd, &raw mut stat)?;
-    Ok(stat)
+    match ask!(libc::SYS_fstat, fd, &raw mut stat) {
+        Ok(_) => Ok(stat),
+        Err(Errno(libc::ENOSYS | libc::EPERM)) if fd >= 0 => stat_itself(fd),
+        Err(error) => Err(error),
+    }
 }
 
 /// fstatfs(2).
@@ -237,6 +261,20 @@ pub fn wait_readable(fd: c_int, left: Option<&mut [i64; 2]>, mask: User, mask_si
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let left = left.map_or(0, |left| left.as_mut_ptr() as usize);
     ask!(libc::SYS_ppoll, &raw mut poll, 1, left, mask.0, mask_size)
+}
+
+/// ppoll(2) of the program's descriptors without a signal mask; None waits for ever.
+pub fn poll_user(list: User, count: u32, mut left: Option<[i64; 2]>) -> isize {
+    let left = left.as_mut().map_or(0, |left| left.as_mut_ptr() as usize);
+    result(ask!(libc::SYS_ppoll, list.0, count, left, 0, 0))
+}
+
+/// pselect6(2) of the program's sets without a signal mask: how many, and the three. The time left, which the
+/// kernel counts down, is in seconds and nanoseconds; None waits for ever.
+pub fn select_user(sets: [usize; 4], left: Option<&mut [i64; 2]>) -> isize {
+    let [count, read, write, except] = sets;
+    let left = left.map_or(0, |left| left.as_mut_ptr() as usize);
+    result(ask!(libc::SYS_pselect6, count, read, write, except, left, 0))
 }
 
 /// The type of a socket: getsockopt(SO_TYPE). EBADF, ENOTSOCK.

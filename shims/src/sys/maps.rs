@@ -101,10 +101,31 @@ pub fn with_pages<F: FnOnce(&mut [u8]) -> isize>(length: usize, then: F) -> Opti
     Some(result)
 }
 
-fn map_anonymous(length: usize) -> Result<usize> {
+/// Fresh zeroed memory, readable and writable.
+pub fn map_anonymous(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     ask!(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0)
+}
+
+/// A stack of our own above a page that cannot be touched, which is mapped too: its lowest address.
+pub fn map_stack(length: usize) -> Result<usize> {
+    const GUARD: usize = 4096;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+    let page = ask!(libc::SYS_mmap, 0, GUARD + length, libc::PROT_NONE, flags, usize::MAX, 0)?;
+    match ask!(libc::SYS_mprotect, page + GUARD, length, libc::PROT_READ | libc::PROT_WRITE) {
+        Ok(_) => Ok(page + GUARD),
+        Err(error) => {
+            unmap(page, GUARD + length);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a stack of [`map_stack`] back.
+pub fn unmap_stack(at: usize, length: usize) {
+    const GUARD: usize = 4096;
+    unmap(at.wrapping_sub(GUARD), GUARD + length);
 }
 
 /// munmap(2) of what this file mapped.

@@ -57,11 +57,47 @@ pub fn raised_rights() -> bool {
         || dumpable != 1
 }
 
+/// gettid(2).
+pub fn gettid() -> i32 {
+    call(libc::SYS_gettid, [0; 6]) as i32
+}
+
+/// clock_nanosleep(2) for a time of ours by CLOCK_MONOTONIC. EINTR.
+pub fn sleep(time: &[i64; 2]) -> Result<usize> {
+    ask!(libc::SYS_clock_nanosleep, libc::CLOCK_MONOTONIC, 0, time.as_ptr(), 0)
+}
+
+/// sched_getaffinity(2) into a mask of ours: its bytes.
+pub fn affinity(thread: c_int, mask: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_sched_getaffinity, thread, mask.len(), mask.as_mut_ptr()).map(|n| n.min(mask.len()))
+}
+
 /// clock_gettime(CLOCK_REALTIME): seconds and nanoseconds.
 pub fn now() -> (i64, i64) {
     let mut time: libc::timespec = zeroed();
     let _ = ask!(libc::SYS_clock_gettime, libc::CLOCK_REALTIME, &raw mut time);
     (time.tv_sec, time.tv_nsec)
+}
+
+/// Seconds of the clock as of its last tick, which is what time(2) tells: clock_gettime(CLOCK_REALTIME_COARSE),
+/// or CLOCK_REALTIME before 2.6.32.
+pub fn seconds() -> i64 {
+    let mut time: libc::timespec = zeroed();
+    match ask!(libc::SYS_clock_gettime, libc::CLOCK_REALTIME_COARSE, &raw mut time) {
+        Ok(_) => time.tv_sec,
+        Err(_) => now().0,
+    }
+}
+
+/// setitimer(ITIMER_REAL) of one signal in so many seconds, 0 for none: seconds and microseconds that were left
+/// of the one before.
+pub fn set_alarm(seconds: u32) -> Result<[i64; 2]> {
+    // struct itimerval: the interval, then the time left.
+    let new = [0i64, 0, i64::from(seconds), 0];
+    let mut old = [0i64; 4];
+    ask!(libc::SYS_setitimer, libc::ITIMER_REAL, new.as_ptr(), old.as_mut_ptr())?;
+    let [_, _, seconds, microseconds] = old;
+    Ok([seconds, microseconds])
 }
 
 /// clock_settime(CLOCK_REALTIME).

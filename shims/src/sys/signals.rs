@@ -1,6 +1,6 @@
 //! Masks, actions and sending.
 
-use super::{Result, User, call, check, getpid, zeroed};
+use super::{Result, User, call, check, getpid, gettid, result, zeroed};
 use crate::arch::syscall;
 use crate::seccomp::MAGIC;
 use crate::signals::Action;
@@ -68,7 +68,7 @@ pub fn set_action_with(signal: c_int, new: &Action, word: usize) -> Result<Actio
 
 /// Sends a signal to this thread: tgkill(2).
 pub fn raise(signal: c_int) {
-    let thread = call(libc::SYS_gettid, [0; 6]) as usize;
+    let thread = gettid() as usize;
     call(libc::SYS_tgkill, [getpid() as usize, thread, signal as usize, 0, 0, 0]);
 }
 
@@ -77,11 +77,16 @@ pub fn raise(signal: c_int) {
 pub fn queue_signal(signal: c_int, info: usize, to_thread: bool) {
     let (process, signal) = (getpid() as usize, signal as usize);
     if to_thread {
-        let thread = call(libc::SYS_gettid, [0; 6]) as usize;
+        let thread = gettid() as usize;
         call(libc::SYS_rt_tgsigqueueinfo, [process, thread, signal, info, 0, 0]);
     } else {
         call(libc::SYS_rt_sigqueueinfo, [process, signal, info, 0, 0, 0]);
     }
+}
+
+/// sigaltstack(2) with a stack of ours (address, flags, size); the one before goes to the program.
+pub fn set_signal_stack(stack: [usize; 3], old: User) -> isize {
+    result(ask!(libc::SYS_sigaltstack, stack.as_ptr(), old.0))
 }
 
 /// rt_sigpending(2).

@@ -1,5 +1,6 @@
 //! Who jumps to the vsyscall page: a small table of return addresses, with a count of answers each.
 
+use crate::late::Late;
 use core::sync::atomic::{
     AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed},
@@ -8,12 +9,13 @@ use core::sync::atomic::{
 /// Callers that are told apart; the answers of any further one are still given, only not counted here.
 const CALLERS: usize = 24;
 
-static ADDRESSES: [AtomicUsize; CALLERS] = [const { AtomicUsize::new(0) }; CALLERS];
-static ANSWERS: [AtomicU32; CALLERS] = [const { AtomicU32::new(0) }; CALLERS];
+/// Their addresses, and the answers to each.
+static TABLE: Late<([AtomicUsize; CALLERS], [AtomicU32; CALLERS])> = Late::new();
 
 /// Counts an answer to a caller, by its return address.
 pub fn count(caller: usize) {
-    for (address, answers) in ADDRESSES.iter().zip(&ANSWERS) {
+    let Some((addresses, answers)) = TABLE.make() else { return };
+    for (address, answers) in addresses.iter().zip(answers) {
         let known = match address.load(Acquire) {
             0 => match address.compare_exchange(0, caller, AcqRel, Acquire) {
                 Ok(_) => caller,
@@ -30,6 +32,6 @@ pub fn count(caller: usize) {
 
 /// The callers that got answers, and how many.
 pub fn all() -> impl Iterator<Item = (usize, u32)> {
-    let both = ADDRESSES.iter().zip(&ANSWERS);
+    let both = TABLE.get().into_iter().flat_map(|(addresses, answers)| addresses.iter().zip(answers));
     both.map(|(address, answers)| (address.load(Acquire), answers.load(Relaxed))).filter(|&(_, n)| n > 0)
 }

@@ -7,6 +7,7 @@
 
 use super::Entry;
 use crate::arch;
+use crate::late::Late;
 use crate::memory;
 use crate::sys::{self, User};
 use crate::vdso;
@@ -29,17 +30,18 @@ const REFUSED: u8 = 3;
 static PAGE_STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// Return addresses of calls that cannot be patched, so that not every fault tries again.
-static LEFT_ALONE: [AtomicUsize; 16] = [const { AtomicUsize::new(0) }; 16];
+static LEFT_ALONE: Late<[AtomicUsize; 16]> = Late::new();
 
 /// Patches the call that returns to `caller`. False where it has another form, or where the host refuses.
 pub fn call_site(caller: usize, entry: Entry) -> bool {
-    if LEFT_ALONE.iter().any(|address| address.load(Relaxed) == caller) {
+    let left_alone = || LEFT_ALONE.make().into_iter().flatten();
+    if left_alone().any(|address| address.load(Relaxed) == caller) {
         return false;
     }
     let patched = patch(caller, entry).is_some();
     if !patched {
         let free = |address: &&AtomicUsize| address.compare_exchange(0, caller, Relaxed, Relaxed).is_ok();
-        let _ = LEFT_ALONE.iter().find(free);
+        let _ = left_alone().find(free);
     }
     patched
 }
