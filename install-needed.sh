@@ -41,6 +41,7 @@ test)
     need systemd-analyze systemd
     need /usr/lib/python3/dist-packages/jsonschema python3-jsonschema
     need setcap libcap2-bin
+    need ip iproute2
     need $libs/libjemalloc.so.2 libjemalloc2
     need javac default-jdk-headless
     need go golang-go
@@ -48,6 +49,7 @@ test)
     need numactl numactl
     need keyctl keyutils
     need node nodejs
+    need runsc runsc
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
     ;;

@@ -1,5 +1,5 @@
-//! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, and prints
-//! the table of system calls and rules.
+//! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, prints the
+//! table of system calls and rules, and sums up logs.
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
@@ -8,6 +8,7 @@ mod failure;
 mod generate;
 mod launch;
 mod library;
+mod log;
 mod log_to;
 mod manual;
 mod nearest;
@@ -20,9 +21,9 @@ mod run;
 mod simulate;
 mod static_program;
 
+use ::log::{Level, LevelFilter};
 use clap::Parser as _;
 use failure::Failure;
-use log::{Level, LevelFilter};
 use options::{Action, Options};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Action::Simulate(options) => simulate::simulate(&options),
         Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
+        Action::Log(options) => log::sum_up(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

@@ -360,6 +360,95 @@ pub const RULES: &[Section] = &[
     FILES,
 ];
 
+/// Of `evercall log`.
+pub const LOG: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "all logs were read, whatever they hold"),
+            ("1", "a log could not be read; the others were, and the sums are theirs"),
+        ],
+    ),
+    (
+        "LINES",
+        &[
+            (
+                "evercall's",
+                "text and JSON, of all values of EVERCALL_LOG. What `first` left out is not known: there the counts \
+                 say in how many processes a rule acted. A line of `count` tells numbers and no result; its calls \
+                 are shown as (summary), at the time of the line",
+            ),
+            (
+                "in logs of engines",
+                "the forms of Docker (json-file), CRI (containerd, CRI-O, podman), kubectl and podman logs with \
+                 --timestamps or --prefix, docker compose, and journalctl -o short and short-iso are taken off",
+            ),
+            ("others", "all that is not evercall's: what the programs wrote themselves. Passed over"),
+            (
+                "damaged",
+                "lines that begin as evercall's and are cut, hold what evercall does not write, or stand behind \
+                 other text in one line. Not counted: there may have been more translations",
+            ),
+            (
+                "that could not be written",
+                "evercall drops lines rather than make a program wait, and says later how many: there have been \
+                 more translations than these sums tell, by as many",
+            ),
+            (
+                "of another evercall",
+                "a rule that this one does not have is marked by ?. 64 such names are kept, and 8192 groups; more are \
+                 summed up as (others)",
+            ),
+        ],
+    ),
+    (
+        "JSON",
+        &[
+            ("version", "1; grows when a field changes its meaning or goes away, not when one is added"),
+            ("logs", "how many were read to their end"),
+            ("by", "what --by asked for"),
+            (
+                "translations",
+                "null, or the sum of all: an object with count, from_summaries (how many of these are told by \
+                 summaries), first and last (times, UTC)",
+            ),
+            (
+                "groups",
+                "objects with the same fields, and with rule, known (whether this evercall has that rule), program, \
+                 result (success, the name of an errno, its number if it has no name, or null for what summaries tell); those of them that \
+                 --by asks for. The greatest count comes first",
+            ),
+            ("others", "null, or the sum of what had no room among the groups"),
+            (
+                "notes",
+                "lines about no translation: objects with kind, text, count, first, last. Kinds are repaired and \
+                 refused (text: the calls that the host's filter refuses, whether made up for or not), trapped and \
+                 trap refused (calls), callers (of the vsyscall page), misunderstood (a setting)",
+            ),
+            ("other_notes", "null, or the sum of what had no room among the notes, which are 256 at most"),
+            ("dropped", "how many lines could not be written"),
+            (
+                "lines",
+                "an object of numbers: all, translations, summaries, notes, other, too_long (more than 16384 bytes, \
+                 so not evercall's), damaged",
+            ),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("evercall log /var/log/evercall.log", "all that a file tells"),
+            ("kubectl logs POD | evercall log --by rule", "which rules a pod needs"),
+            (
+                "evercall log --format json *.log | jq '.groups[] | select(.result != \"success\")'",
+                "which translated calls failed",
+            ),
+        ],
+    ),
+    VARIABLES,
+    FILES,
+];
+
 /// The sections as the end of `--help`.
 pub fn help(sections: &[Section]) -> String {
     let mut out = String::new();
@@ -406,8 +495,8 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
     }
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(
-        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), ld.so(8), \
-         syscalls(2)",
+        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), \
+         evercall-log(1), ld.so(8), syscalls(2)",
     )]);
     out.extend(roff.to_roff().bytes());
     Ok(())

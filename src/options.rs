@@ -62,6 +62,13 @@ pub enum Action {
     /// or libc symbol.
     #[command(after_long_help = manual::help(manual::RULES))]
     Rules(RulesOptions),
+    /// Sum up translation logs
+    ///
+    /// Reads what libevercall.so logged, in either form, also as container engines and journals keep it, and prints
+    /// how often each rule acted in which program with which result, when first and when last. Lines that are not
+    /// evercall's are counted and passed over.
+    #[command(after_long_help = manual::help(manual::LOG))]
+    Log(LogOptions),
     /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(GenerateOptions),
@@ -269,6 +276,40 @@ pub enum RulesFormat {
     Json,
     /// Markdown; without NAME the whole of docs/rules.md
     Markdown,
+}
+
+/// Options of `evercall log`.
+#[derive(Args)]
+pub struct LogOptions {
+    /// Logs, also compressed by gzip; - or none: standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// What is told apart, divided by commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', default_value = "rule,program,result")]
+    pub by: Vec<By>,
+    /// The form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: LogSumFormat,
+}
+
+/// Columns of `evercall log`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The rule that acted
+    Rule,
+    /// The program it acted in
+    Program,
+    /// Success, or the errno
+    Result,
+}
+
+/// Forms of `evercall log`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LogSumFormat {
+    /// Columns
+    Table,
+    /// One JSON document
+    Json,
 }
 
 /// Options of `evercall generate`.

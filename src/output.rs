@@ -69,12 +69,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// Rows as aligned columns, two blanks between them. On a terminal the last column is wrapped into what
 /// the others leave of it; elsewhere a row is a line, for grep(1).
-pub fn columns<const N: usize>(rows: &[[String; N]], terminal: Option<usize>) -> String {
+pub fn columns<R: AsRef<[String]>>(rows: &[R], terminal: Option<usize>) -> String {
     /// Narrower than this a wrapped column is no longer readable.
     const NARROWEST: usize = 30;
-    let mut widths = [0; N];
+    let mut widths = vec![0; rows.first().map_or(0, |row| row.as_ref().len())];
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.chars().count());
         }
     }
@@ -82,13 +82,13 @@ pub fn columns<const N: usize>(rows: &[[String; N]], terminal: Option<usize>) ->
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, &width) in row.iter().zip(&widths).take(N - 1) {
+        let Some((last, before)) = row.as_ref().split_last() else { continue };
+        for (cell, &width) in before.iter().zip(&widths) {
             line.push_str(&format!("{cell:width$}  "));
         }
-        let last = row.last().map_or("", String::as_str);
         let last = match terminal {
             Some(width) => wrap(last, width.saturating_sub(indent).max(NARROWEST)),
-            None => vec![last.into()],
+            None => vec![last.clone()],
         };
         line.push_str(&last.join(&format!("\n{:indent$}", "")));
         out.push_str(line.trim_end());

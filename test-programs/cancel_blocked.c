@@ -89,7 +89,9 @@ static int blocked(void)
     if (number == -2)
         return 0;
     long in = in_call(tid);
-    return in == number || (number == SYS_poll && in == SYS_ppoll);
+    /* A rule may have turned it into its modern form. */
+    return in == number || (number == SYS_poll && in == SYS_ppoll) || (number == SYS_pause && in == SYS_ppoll) ||
+           (number == SYS_epoll_wait && in == SYS_epoll_pwait);
 }
 
 static void nothing(int signal) {}

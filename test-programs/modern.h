@@ -34,6 +34,8 @@
 enum { PAGE = 4096, FILLING = 0xa5, UNTOUCHED = 1234, READER = 200 };
 
 static const char *door;
+/* The program's own list is being made, natively too. */
+static int checking;
 static char *words[24];
 static int word_count;
 
@@ -58,6 +60,16 @@ static long number(const char *key, long otherwise)
 __attribute__((unused)) static int is(const char *key, const char *wanted)
 {
     return !strcmp(value(key, ""), wanted);
+}
+
+/* Whether a check is left out: a libc reads this address itself in its function, and would die of a bad one. */
+__attribute__((unused)) static int libc_reads(const char *key)
+{
+    const char *text = value(key, "0");
+    int left_out = checking && !strcmp(door, "symbol") && *text != '-' && (*text < '0' || *text > '9');
+    if (left_out)
+        printf(" not asked");
+    return left_out;
 }
 
 /* Maps of one line, given back after it. */
@@ -255,6 +267,7 @@ int main(int argc, char **argv)
     setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {60, 0}}, NULL);
     if (argc == 2 && strcmp(argv[1], "ask")) {
         door = argv[1];
+        checking = 1;
         for (int i = 0; checks[i]; i++)
             line(strcpy(text, checks[i]), 1);
         return 0;

@@ -39,7 +39,7 @@ static int is_offset(const char *key)
 }
 
 /* More descriptors: stream (a socket, its peer READER); filled (a pipe of SIZE bytes without a writer),
- * held (the same with one), open (a pipe to write to that holds SIZE bytes), gone (one without a reader);
+ * held (the same with one), event (an event counter of SIZE), open (a pipe to write to that holds SIZE bytes), gone (one without a reader);
  * or a PATH. */
 static int end_of(const char *kind, size_t size, int flags)
 {
@@ -53,6 +53,7 @@ static int end_of(const char *kind, size_t size, int flags)
         close(pair[1]);
         return pair[0];
     }
+    if (!strcmp(kind, "event")) return (int)syscall(SYS_eventfd2, (unsigned)size, O_NONBLOCK);
     if (strcmp(kind, "filled") && strcmp(kind, "held") && strcmp(kind, "open") && strcmp(kind, "gone"))
         return descriptor(kind, size, flags);
     if (pipe(pair))
@@ -140,7 +141,7 @@ static void transfer(long call_number, const char *name, int in, int out, const 
     show("out", out);
     if (fcntl(READER, F_GETFD) >= 0)
         drain("reader", READER);
-    if (is("in", "filled") || is("in", "held"))
+    if (is("in", "filled") || is("in", "held") || is("in", "event"))
         drain("left", in);
     if (in != 999)
         close(in);
@@ -219,6 +220,10 @@ const char *const checks[] = {
     "splice in=/proc/self/cmdline out=open outsize=65536 flags=2",
     "splice in=/proc/self/cmdline out=open outsize=65536 nonblock=1",
     "splice in=/proc/self/cmdline out=open outsize=65536 timer=yes",
+    "splice in=event insize=7 out=open", "splice in=event insize=7 out=open outsize=65536 flags=2",
+    "splice in=event insize=7 out=open outsize=65536 timer=yes", "splice in=event insize=0 out=open",
+    "splice in=event insize=7 out=gone", "splice in=event insize=7 out=open offin=0",
+    "sendfile in=event insize=7", "sendfile in=event insize=7 out=open", "sendfile in=event insize=7 out=open off=0",
     "splice in=held insize=6 out=/proc/self/comm len=5", "splice in=held insize=6 out=/proc/self/comm len=9 outpos=2",
     "splice in=held insize=6 out=/proc/self/oom_score_adj", "splice in=held insize=0 out=/proc/self/comm flags=2",
     "splice in=held insize=0 out=/proc/self/comm timer=yes", "splice in=filled insize=0 out=/proc/self/comm",

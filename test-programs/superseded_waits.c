@@ -38,39 +38,51 @@ static void closed(void)
     close(WRITABLE);
 }
 
-static volatile int handled;
+static volatile int handled, over;
 static int interrupted;
 static void on_signal(int signal) { handled++; }
 
 static void *interrupt(void *unused)
 {
     int thread = getpid();
-    for (;;) {
+    while (!over) {
         long call = in_call(thread);
         // The old calls, and the modern ones that they may have become.
         if (call == SYS_select || call == SYS_poll || call == SYS_epoll_wait || call == SYS_pause ||
-            call == SYS_pselect6 || call == SYS_ppoll || call == SYS_epoll_pwait)
-            break;
+            call == SYS_pselect6 || call == SYS_ppoll || call == SYS_epoll_pwait) {
+            syscall(SYS_tgkill, thread, thread, SIGUSR1);
+            return NULL;
+        }
         sched_yield();
     }
-    syscall(SYS_tgkill, thread, thread, SIGUSR1);
     return NULL;
 }
 
-/* A call, interrupted if the line says so. */
-static long waited(long call_number, const char *name, const long *a)
+static long long now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec * 1000000000LL + at.tv_nsec;
+}
+
+/* A call, interrupted if the line says so. One that waited in vain for less than its nanoseconds is told. */
+static long waited(long call_number, const char *name, const long *a, long long nanoseconds)
 {
     pthread_t thread;
     interrupted = value("eintr", NULL) != NULL;
     if (interrupted) {
         struct sigaction action = {.sa_handler = on_signal, .sa_flags = is("eintr", "restart") ? SA_RESTART : 0};
         sigaction(SIGUSR1, &action, NULL);
-        handled = 0;
+        handled = over = 0;
         if (pthread_create(&thread, NULL, interrupt, NULL))
             exit(2);
     }
+    long long start = now();
     long result = made(call_number, name, INT, a);
     int error = errno;
+    if (result == 0 && now() - start < nanoseconds)
+        printf(" too early");
+    over = 1;
     if (interrupted)
         pthread_join(thread, NULL);
     errno = error;
@@ -107,6 +119,8 @@ static void show_set(const char *key, const fd_set *set)
 /* select count= read= write= except= sec= usec= time= sticky= eintr= */
 static void make_select(void)
 {
+    if (libc_reads("time"))
+        return;
     descriptors();
     fd_set *sets[3] = {set_of("read"), set_of("write"), set_of("except")};
     struct timeval *time = place(value("time", value("sec", NULL) || value("usec", NULL) ? "buf" : "null"), sizeof *time), given = {0, 0};
@@ -123,7 +137,7 @@ static void make_select(void)
     if (is("sticky", "yes"))
         personality(STICKY_TIMEOUTS);
     long a[6] = {number("count", 128), (long)sets[0], (long)sets[1], (long)sets[2], (long)time};
-    waited(SYS_select, "select", a);
+    long result = waited(SYS_select, "select", a, timed && given.tv_sec == 0 ? given.tv_usec * 1000LL : 0);
     personality(0);
     show_set("read", sets[0]);
     show_set("write", sets[1]);
@@ -133,12 +147,14 @@ static void make_select(void)
         __int128 was = (__int128)given.tv_sec * 1000000 + given.tv_usec, left = (__int128)time->tv_sec * 1000000 + time->tv_usec;
         int same = given.tv_sec == time->tv_sec && given.tv_usec == time->tv_usec;
         int some = left > was - 50000000 && left <= was && time->tv_usec >= 0 && time->tv_usec < 1000000;
-        printf(", time %s", same ? "kept" : !left ? "none" : some ? "less" : "another");
+        // A short one may have run out or not, but where it was waited for.
+        int over_soon = was < 50000 && result != 0 && some;
+        printf(", time %s", same ? "kept" : over_soon ? "short" : !left ? "none" : some ? "less" : "another");
     }
     closed();
 }
 
-/* poll list=FD:EVENTS,... count= timeout= at= eintr= */
+/* poll list=FD:EVENTS,... count= timeout= at= eintr= chk=BYTES of the list, as fortified programs tell */
 static void make_poll(void)
 {
     descriptors();
@@ -155,8 +171,8 @@ static void make_poll(void)
     size_t room = value("at", NULL) ? strtoul(value("at", "edge:0") + 5, NULL, 0) : count * sizeof *at;
     if (shown)
         memcpy(at, list, room < count * sizeof *at ? room : count * sizeof *at);
-    long a[6] = {(long)at, number("count", count), number("timeout", 0)};
-    waited(SYS_poll, "poll", a);
+    long a[6] = {(long)at, number("count", count), number("timeout", 0), number("chk", 0)};
+    waited(SYS_poll, value("chk", NULL) ? "__poll_chk" : "poll", a, (int)a[2] * 1000000LL);
     if (shown && room >= count * sizeof *at)
         for (int i = 0; i < count; i++)
             printf(" %d:%x:%x", at[i].fd, at[i].events, at[i].revents);
@@ -177,7 +193,7 @@ static void make_epoll_wait(void)
     long most = number("most", 4);
     unsigned char *events = place(value("events", "buf"), sizeof(struct epoll_event) * 8);
     long a[6] = {fd, (long)events, most, number("timeout", 0)};
-    waited(SYS_epoll_wait, NULL, a);
+    waited(SYS_epoll_wait, NULL, a, (int)a[3] * 1000000LL);
     if (is("events", ""))
         printf(" events %08x", hash(2166136261u, events, sizeof(struct epoll_event) * 8));
     close(queue);
@@ -189,7 +205,7 @@ static void make_pause(void)
 {
     long a[6] = {0};
     if (value("eintr", NULL))
-        waited(SYS_pause, NULL, a);
+        waited(SYS_pause, NULL, a, 0);
 }
 
 /* alarm seconds= left=SECONDS.MILLISECONDS of the one before: shown are its rest and what is set now, rounded. */
@@ -292,7 +308,7 @@ const char *const checks[] = {
     "select read=110 sec=7 sticky=yes", "select read=111 sec=30 eintr=plain", "select read=111 sec=30 eintr=restart",
     "select read=110 sec=9223372036854775807", "select read=111 eintr=plain", "select read=112 except=110 write=110 sec=1",
     "poll list=110:1,111:1,112:4,113:1,-1:7", "poll", "poll timeout=1", "poll count=0 timeout=1", "poll at=bad count=1", "poll at=edge:4",
-    "poll count=-1", "poll timeout=30000 eintr=plain", "poll timeout=-1 eintr=restart", "poll at=null count=0",
+    "poll count=-1", "poll timeout=12 chk=8", "poll list=110:1 chk=16", "poll timeout=30000 eintr=plain", "poll timeout=-1 eintr=restart", "poll at=null count=0",
     "epoll_wait watch=110,112", "epoll_wait", "epoll_wait timeout=1", "epoll_wait most=0", "epoll_wait most=-1", "epoll_wait queue=closed",
     "epoll_wait queue=pipe", "epoll_wait events=bad watch=110", "epoll_wait timeout=30000 eintr=plain",
     "epoll_wait timeout=-1 eintr=restart", "epoll_wait watch=110,111,112 most=1",

@@ -47,7 +47,7 @@ static inline unsigned translate(void)
     wrong |= (syscall(NR_sysfs, 3) <= proc) << 5;
 
     /* Answered where the kernel has modules, and then there is no module of this name. */
-    int modules = access("/proc/modules", R_OK) == 0;
+    int modules = syscall(SYS_faccessat, AT_FDCWD, "/proc/modules", R_OK) == 0; /* access() may be forced too */
     long queried = syscall(NR_query_module, LONG_NAME + 16, 5, text, sizeof text, &length);
     wrong |= !fails(queried, modules ? ENOENT : ENOSYS) << 6;
     wrong |= !fails(syscall(NR_uselib, LONG_NAME), ENOENT) << 7;

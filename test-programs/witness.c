@@ -31,6 +31,8 @@ static _Alignas(4096) char inside[4096] = "folder/../file", outside[4096] = "../
 static uint64_t from = 2, to = 1;
 static _Alignas(4096) char *arguments[512] = { "true", NULL };
 static struct epoll_event event;
+static struct timeval short_time = { 0, 1 };
+static _Alignas(4096) char page[4096];
 static uint64_t mask = 1u << (SIGUSR1 - 1);
 static struct mmsghdr messages[2];
 
@@ -82,6 +84,7 @@ struct made { const char *name; long number, arguments[6]; int (*first)(void); }
 
 static int file(void) { return opened("file", O_RDONLY); }
 static int target(void) { dup2(opened("other", O_WRONLY), 9); return opened("file", O_RDONLY); }
+static int folder(void) { return opened("folder", O_RDONLY | O_DIRECTORY); }
 static int writable(void) { return opened("other", O_WRONLY); }
 
 static const struct made calls[] = {
@@ -114,7 +117,41 @@ static const struct made calls[] = {
     { "recvmmsg", 299, { 0, A(messages), 2, 0, A(&far) }, pair },
     { "eventfd2", 290, { 5, O_CLOEXEC }, NULL },
     { "mlock2", 325, { A(buffer), 16, 0 }, NULL },
+    { "open", 2, { A("file"), O_RDONLY | O_CLOEXEC, 0 }, NULL },
+    { "creat", 85, { A("new"), 0640 }, NULL },
+    { "access", 21, { A("file"), R_OK | W_OK }, NULL },
+    { "lstat", 6, { A("file"), A(buffer) }, NULL },
+    { "fstat", 5, { 0, A(buffer) }, file },
+    { "rmdir", 84, { A("folder") }, NULL },
+    { "rename", 82, { A("file"), A("new") }, NULL },
+    { "readlink", 89, { A("file"), A(buffer), 10 }, NULL },
+    { "lchown", 94, { A("file"), -1, -1 }, NULL },
+    { "mknod", 133, { A("new"), 0010644, 0 }, NULL },
+    { "getdents", 78, { 0, A(page), 4096 }, folder },
+    { "pipe", 22, { A(buffer) }, NULL },
+    { "dup2", 33, { 0, 20 }, file },
+    { "dup2_same", 33, { 20, 20 }, NULL },
+    { "signalfd", 282, { -1, A(&mask), 8 }, NULL },
+    { "inotify_init", 253, { 0 }, NULL },
+    { "select", 23, { 0, 0, 0, 0, A(&short_time) }, NULL },
+    { "poll", 7, { 0, 0, 15 }, NULL },
+    { "epoll_wait", 232, { 0, A(&event), 1, 0 }, quiet_epoll },
+    { "alarm", 37, { 5 }, NULL },
+    { "time", 201, { 0 }, NULL },
+    { "utime", 132, { A("file"), A(stamps) }, NULL },
+    { "futimesat", 261, { AT_FDCWD, A("file"), A(stamps) }, NULL },
+    { "getrlimit", 97, { 7 /* RLIMIT_NOFILE */, A(limits) }, NULL },
+    { "setrlimit", 160, { 4 /* RLIMIT_CORE */, A(limits) }, NULL },
+    { "fork", 57, { 0 }, NULL },
+    { "vfork", 58, { 0 }, NULL },
+    { "sync_file_range", 277, { 0, 0, 4, 2 /* SYNC_FILE_RANGE_WRITE */ }, writable },
 };
+
+/* Calls that make a process, which returns here too. */
+static int makes_a_process(long number)
+{
+    return number == 435 || number == 57 || number == 58;
+}
 
 int main(int argc, char **argv)
 {
@@ -136,13 +173,13 @@ int main(int argc, char **argv)
         mark();
         long result = syscall(made->number, a, rest[1], rest[2], rest[3], rest[4], rest[5]);
         int error = errno;
-        if (made->number == 435 && !result)
-            _exit(0); /* the child of clone3 */
+        if (makes_a_process(made->number) && !result)
+            _exit(0);
         mark();
         if (result < 0)
             printf("failed: %s\n", strerrorname_np(error));
         else
-            printf(made->number == 435 ? "returned a process\n" : "returned %ld\n", result);
+            printf(made->number == 201 ? "returned the time\n" : makes_a_process(made->number) ? "returned a process\n" : "returned %ld\n", result);
         return 0;
     }
     fprintf(stderr, "usage: witness CALL\n");

@@ -98,6 +98,14 @@ fn files_without_splice_are_copied() {
             ("splice in=/proc/self/cmdline out=open outsize=65536 flags=2", "-1 errno 11 in at 0", b""),
             ("splice in=/proc/self/cmdline out=open outsize=65536 nonblock=1", "-1 errno 11 in at 0", b""),
             ("splice in=/proc/self/cmdline out=open outsize=65536 timer=yes", "-1 errno 4 in at 0", b""),
+            ("splice in=event insize=7 out=open", "8 in at 0", &[7, 0, 0, 0, 0, 0, 0, 0]),
+            ("splice in=event insize=7 out=open outsize=65536 flags=2", "-1 errno 11 in at 0", b""),
+            ("splice in=event insize=7 out=open outsize=65536 timer=yes", "-1 errno 4 in at 0", b""),
+            ("splice in=event insize=0 out=open", "-1 errno 11 in at 0", b""),
+            ("splice in=event insize=7 out=gone", "-1 errno 32 in at 0", b""),
+            ("splice in=event insize=7 out=open offin=0", "-1 errno 22 in at 0", b""),
+            ("sendfile in=event insize=7", "-1 errno 22 in at 0", b""),
+            ("sendfile in=event insize=7 out=open", "-1 errno 22 in at 0", b""),
             ("splice in=held insize=6 out=/proc/self/comm len=5", "5 in at -1", b""),
             ("splice in=held insize=6 out=/proc/self/comm len=9 outpos=2", "6 in at -1", b""),
             ("splice in=held insize=6 out=/proc/self/oom_score_adj", "-1 errno 22 in at -1", b""),
@@ -116,6 +124,11 @@ fn files_without_splice_are_copied() {
             let line = find(check);
             assert!(line.starts_with(&format!("{begins} ")), "{door} {check}: {line}");
             assert!(bytes.is_empty() || line.contains(&sum(bytes)), "{door} {check}: {line}");
+        }
+        // An event counter can be read but once: nothing is read that does not go in.
+        for check in ["flags=2", "timer=yes"] {
+            let check = format!("splice in=event insize=7 out=open outsize=65536 {check}");
+            assert!(find(&check).contains(" left 8 "), "{}", find(&check));
         }
         // What was not written is in the pipe yet.
         assert!(find("splice in=held insize=6 out=/proc/self/comm len=5").contains(" left 1 "));
@@ -361,5 +374,50 @@ fn the_rules_fit_on_a_small_stack() {
         ] {
             assert!(log.contains(&format!("{rule}(")), "{rule} is not in {log}");
         }
+    }
+}
+
+/// Where there is no splice at all, callers fall back on ENOSYS; also where a filter traps, as `--trap` does.
+#[test]
+fn without_any_splice_it_is_enosys() {
+    let questions = [
+        "syscall 275 0 null 0 null 1 0",
+        "symbol splice 0 null 0 null 1 0",
+        "syscall 275 -1 null -1 null 1 0",
+    ];
+    for refusal in ["ENOSYS", "EPERM"] {
+        for question in questions {
+            let answer = answer(&mut ask::ask_repaired(refusal, "splice"), question);
+            assert_eq!(outcome(&answer), "-1 38", "{question} under {refusal}");
+        }
+    }
+    let mut trapped = bare(command());
+    trapped.args(["run", "--trap", "--"]).arg(program("ask")).env("EVERCALL_FORCE", "splice");
+    assert_eq!(outcome(&answer(&mut trapped, "inline 275 0 null 0 null 1 0")), "-1 38");
+    let mut by_the_host = common::denied("TRAP", "splice");
+    by_the_host.arg(command()).args(["run", "--trap", "--"]).arg(program("ask"));
+    assert_eq!(outcome(&answer(&mut by_the_host, "inline 275 0 null 0 null 1 0")), "-1 38");
+}
+
+/// What a host without CLOCK_REALTIME to sleep by does to everyday programs: they do not wait.
+#[test]
+fn everyday_programs_sleep() {
+    let host = Host::new("clock_nanosleep", libc::EINVAL, Some((0, "SCMP_CMP_EQ", 0)));
+    for words in [
+        &["sleep", "0.2"][..],
+        &["perl", "-e", "exit(sleep(1) != 1)"],
+        &["perl", "-MTime::HiRes", "-e", "exit(Time::HiRes::usleep(200000) < 200000)"],
+    ] {
+        let run = |preload: bool| {
+            let mut run = bare(command());
+            run.args(["simulate", "--seccomp"]).arg(host.0.path().join("profile.json")).arg("--").args(words);
+            if preload {
+                run.env("LD_PRELOAD", shim());
+            }
+            let before = std::time::Instant::now();
+            (output(&mut run).status.success(), before.elapsed().as_millis() >= 200)
+        };
+        assert_ne!(run(false), (true, true), "{words:?} bare");
+        assert_eq!(run(true), (true, true), "{words:?} under the shim");
     }
 }

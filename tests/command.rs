@@ -537,6 +537,7 @@ fn man_pages_and_completions_come_from_the_options() {
         ("evercall-run.1", "nofile"),
         ("evercall-simulate.1", "seccomp"),
         ("evercall-rules.1", "calls"),
+        ("evercall-log.1", "by"),
     ] {
         let text = fs::read_to_string(man.join(page)).unwrap();
         assert!(text.contains(&format!("\\-\\-{option}")), "{page}");

@@ -126,6 +126,9 @@ fn the_numbers_are_those_of_the_headers() {
         ("MS_MANDLOCK", libc::MS_MANDLOCK as i64),
         ("MS_MGC_VAL", libc::MS_MGC_VAL as i64),
         ("TIOCSTI", libc::TIOCSTI as i64),
+        // asm-generic/fcntl.h, linux/kd.h
+        ("F_EXLCK", 4),
+        ("GIO_FONT", 0x4b60),
     ];
     for (name, number) in of_libc {
         let row = OPERATIONS.iter().find(|operation| operation.name == *name);

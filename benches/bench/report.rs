@@ -16,6 +16,8 @@ pub enum Goal {
     RatioBelowPeers(f64),
     /// At most so many nanoseconds more than the reference.
     Added(f64),
+    /// At most so many nanoseconds.
+    Time(f64),
 }
 
 /// A line of the table.
@@ -109,6 +111,7 @@ fn target(goal: Goal) -> String {
         Goal::Ratio(limit) => format!("ratio <= {limit:.2}"),
         Goal::RatioBelowPeers(limit) => format!("ratio <= {limit:.2}, below every peer"),
         Goal::Added(limit) => format!("added <= {limit:.0} ns"),
+        Goal::Time(limit) => format!("time <= {}", time(limit)),
     }
 }
 
@@ -122,6 +125,7 @@ fn reached(row: &Row, summary: &Summary, rows: &[Row]) -> &'static str {
             if below_all { within(&summary.ratio, limit) } else { "NO" }
         }
         Goal::Added(limit) => within(&summary.added, limit),
+        Goal::Time(limit) => within(&summary.time, limit),
     }
 }
 

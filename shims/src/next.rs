@@ -146,7 +146,7 @@ fn objects_behind_us() -> impl Iterator<Item = Image> {
 /// The vDSO stands in the list of glibc, but ld.so never binds to it: its functions keep the kernel's
 /// convention.
 fn is_vdso(object: &LinkMap) -> bool {
-    dynamic_section_of(VDSO.get()) == Some(object.dynamic)
+    image_at(VDSO.get()).is_some_and(|(_, dynamic)| dynamic == object.dynamic)
 }
 
 /// The first entry of the loader's list, by the DT_DEBUG of the executable, or by the loader's own symbol
@@ -179,9 +179,10 @@ struct ProgramHeader {
     align: usize,
 }
 
-/// The dynamic section of an image by its program headers. Its load address is told by PT_PHDR, or by the
-/// segment that holds the ELF header, whose first page also holds the program headers.
-fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
+/// The load address and the dynamic section of an image by its program headers. The load address is what its own
+/// addresses are shifted by, told by PT_PHDR, or by the segment that holds the ELF header, whose first page also
+/// holds the program headers.
+fn image_of(headers: usize, count: usize) -> Option<(usize, usize)> {
     let page = |address: usize| address & !0xfff;
     let (mut base, mut dynamic) = (None, None);
     for index in 0..count.min(128) {
@@ -197,23 +198,25 @@ fn dynamic_section(headers: usize, count: usize) -> Option<usize> {
             _ => {}
         }
     }
-    Some(base?.wrapping_add(dynamic?))
+    let base = base?;
+    Some((base, base.wrapping_add(dynamic?)))
 }
 
-/// The dynamic section of an image by its ELF header, mapped at `base`; 0 is no image.
-pub fn dynamic_section_of(base: usize) -> Option<usize> {
-    if base == 0 {
+/// The load address and the dynamic section of an image by its ELF header; 0 is no image. The two addresses
+/// differ in a vDSO that is linked for a fixed one: Linux before 3.16 and gVisor.
+pub fn image_at(header: usize) -> Option<(usize, usize)> {
+    if header == 0 {
         return None;
     }
     // SAFETY: the kernel mapped the loader and the vDSO whole: e_phoff at 32, e_phnum at 56 (elf(5)).
     let (magic, offset, count) = unsafe {
-        let at = base as *const u8;
+        let at = header as *const u8;
         (at.cast::<u32>().read(), at.add(32).cast::<usize>().read(), at.add(56).cast::<u16>().read())
     };
     if magic != u32::from_ne_bytes(*b"\x7fELF") || offset > 0xfff {
         return None;
     }
-    dynamic_section(base + offset, usize::from(count))
+    image_of(header + offset, usize::from(count))
 }
 
 fn executable_dynamic() -> Option<usize> {
@@ -221,7 +224,7 @@ fn executable_dynamic() -> Option<usize> {
     if headers == 0 {
         return None;
     }
-    dynamic_section(headers, PROGRAM_HEADER_COUNT.get())
+    image_of(headers, PROGRAM_HEADER_COUNT.get()).map(|(_, dynamic)| dynamic)
 }
 
 /// The loader's `_r_debug` (glibc) or `*_dl_debug_addr` (musl, uClibc).
@@ -231,7 +234,7 @@ fn loader_debug() -> Option<usize> {
         0 => PROGRAM_HEADERS.get() & !0xfff,
         base => base,
     };
-    let dynamic = dynamic_section_of(base)?;
+    let (base, dynamic) = image_at(base)?;
     // SAFETY: the loader's own image, mapped for as long as the process lives.
     let image = unsafe { Image::new(base, dynamic) }?;
     if let Some(debug) = image.find(b"_r_debug") {
@@ -240,4 +243,39 @@ fn loader_debug() -> Option<usize> {
     let pointer = image.find(b"_dl_debug_addr")?;
     // SAFETY: a `struct r_debug *` of the loader.
     Some(unsafe { (pointer as *const usize).read() }).filter(|&debug| debug != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page as the kernel maps a vDSO: the ELF header and two program headers.
+    #[repr(C, align(4096))]
+    struct Page([u8; 4096]);
+
+    fn image(linked_for: usize) -> Page {
+        let mut page = Page([0; 4096]);
+        page.0[..4].copy_from_slice(b"\x7fELF");
+        page.0[32] = 64;
+        page.0[56] = 2;
+        for (at, kind, offset) in [(64, PT_LOAD, 0), (120, PT_DYNAMIC, 0x448)] {
+            page.0[at..at + 4].copy_from_slice(&kind.to_ne_bytes());
+            page.0[at + 8..at + 16].copy_from_slice(&usize::to_ne_bytes(offset));
+            page.0[at + 16..at + 24].copy_from_slice(&(linked_for + offset).to_ne_bytes());
+        }
+        page
+    }
+
+    /// Linked for 0 as by Linux, and for VDSO_PRELINK as by Linux before 3.16 and gVisor.
+    #[test]
+    fn a_vdso_may_be_linked_for_a_fixed_address() {
+        for linked_for in [0, 0xffff_ffff_ff70_0000] {
+            let page = image(linked_for);
+            let header = page.0.as_ptr() as usize;
+            let expected = (header.wrapping_sub(linked_for), header + 0x448);
+            assert_eq!(image_at(header), Some(expected), "{linked_for:#x}");
+        }
+        assert_eq!(image_at(0), None);
+        assert_eq!(image_at([0u8; 64].as_ptr() as usize), None);
+    }
 }

@@ -116,3 +116,16 @@ pub fn act(rule: RuleId) {
         watch(number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vfork_goes_straight_on_until_its_rule_acts() {
+        assert!(handed_on(&HANDED_ON, libc::SYS_vfork as usize));
+        assert!(!handed_on(&HANDED_ON, libc::SYS_fork as usize));
+        act(RuleId::Vfork);
+        assert!(!handed_on(&HANDED_ON, libc::SYS_vfork as usize));
+    }
+}

@@ -35,7 +35,8 @@ pub(super) fn kernel_first(
     let errno_before = errno::get();
     let native = || {
         let Some(function) = next.find(name) else { return raw(rule, args) };
-        if start::ready() && !state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) {
+        let known = state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) || state::answers(rule);
+        if start::ready() && !known {
             let answer = question();
             if probe::may_be_refused(answer) {
                 return answer;
@@ -173,12 +174,13 @@ pub extern "C" fn sleep(time: usize) -> isize {
             errno::set(0);
             // SAFETY: the caller's own call, to whom it would have gone without us.
             let left = unsafe { function(time, 0, 0, 0, 0, 0) } as u32;
-            if left != 0 && errno::get() == libc::EINVAL { -(libc::EINVAL as isize) } else { left as isize }
+            let error = errno::get();
+            errno::set(if error == 0 || error == libc::EINVAL { errno_before } else { error });
+            if left != 0 && error == libc::EINVAL { -(libc::EINVAL as isize) } else { left as isize }
         }
         None => raw(RuleId::ClockNanosleep, args),
     };
     let result = dispatch(RuleId::ClockNanosleep, args, &state::SYMBOLS_HANDED_ON, native);
-    errno::set(errno_before);
     // SAFETY: our own array, in which the kernel has written what is left.
     let [left, _] = unsafe { (&raw const request).read_volatile() };
     if result < 0 { left as u32 as isize } else { result }

@@ -57,7 +57,7 @@ fn send_from(input: i32, start: Option<i64>, own: bool, output: i32, count: usiz
     }
     if splice::is_pipe(output)? {
         let nonblock = flags_out & libc::O_NONBLOCK != 0;
-        if start.is_none() && count > 0 {
+        if count > 0 && (start.is_none() || !splice::keeps_its_bytes(input)?) {
             // Never sent: but first the pipe is looked at.
             splice::into_pipe(input, start, output, 0, nonblock)?;
             return Err(Errno(libc::EINVAL));
@@ -66,7 +66,8 @@ fn send_from(input: i32, start: Option<i64>, own: bool, output: i32, count: usiz
     }
     splice::verify(splice::position(output), count)?;
     let Some(start) = start else { return Err(Errno(libc::EINVAL)) };
-    if flags_out & libc::O_APPEND != 0 || count > 0 && splice::is_folder(input)? {
+    // Folders, and what would be lost where the output does not take it.
+    if flags_out & libc::O_APPEND != 0 || count > 0 && !splice::keeps_its_bytes(input)? {
         return Err(Errno(libc::EINVAL));
     }
     splice::with_piece(|buffer| copy(input, start, output, count, buffer))

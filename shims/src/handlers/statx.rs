@@ -9,10 +9,38 @@ const STATX_BASIC_STATS: u64 = 0x7ff;
 const STATX__RESERVED: u32 = 0x8000_0000;
 const AT_STATX_SYNC_TYPE: i32 = 0x6000;
 
+/// `statx` where the host has none, or has one that does not know AT_NO_AUTOMOUNT.
+pub fn statx(call: &mut Call<'_>) -> isize {
+    match call.answer {
+        Some(answer) => without_automount(call, answer),
+        None => by_newfstatat(call),
+    }
+}
+
+/// gVisor answers EINVAL to AT_NO_AUTOMOUNT (pkg/sentry/syscalls/linux/vfs2/stat.go of 2022), with which ls(1) and
+/// stat(1) of coreutils call, and has no automounts: asked without. What is wrong otherwise stays EINVAL.
+fn without_automount(call: &mut Call<'_>, answer: isize) -> isize {
+    if call.int(2) & libc::AT_NO_AUTOMOUNT == 0 {
+        return call.decline(answer);
+    }
+    let [folder, path, flags, mask, to, _] = call.args;
+    let flags = flags & !(libc::AT_NO_AUTOMOUNT as usize);
+    // Linux fills the basic fields in, asked for or not; gVisor only what is asked for.
+    let mask = mask | STATX_BASIC_STATS as usize;
+    let again = sys::call(libc::SYS_statx, [folder, path, flags, mask, to, 0]);
+    if again == answer {
+        return call.decline(answer);
+    }
+    call.became(|text| {
+        text.push(b"statx without AT_NO_AUTOMOUNT");
+    });
+    again
+}
+
 /// `statx` by newfstatat(2) (fs/stat.c): the basic fields, times in nanoseconds. No birth time, mount id or
 /// attributes, and `stx_mask` says so. How to synchronise with a server is the file system's choice, and a
 /// mount is triggered as stat(2) does. EINVAL, EFAULT, EBADF and the errors of a path.
-pub fn statx(call: &mut Call<'_>) -> isize {
+fn by_newfstatat(call: &mut Call<'_>) -> isize {
     call.became(|text| {
         text.push(b"newfstatat");
     });
@@ -30,7 +58,14 @@ fn stat(folder: i32, path: User, flags: i32, mask: u32) -> Result<libc::stat> {
         return sys::stat_itself(folder);
     }
     // Kernels that have no statx know nothing of the bits for synchronising either.
-    sys::stat_user_in(folder, path, flags & !AT_STATX_SYNC_TYPE)
+    let flags = flags & !AT_STATX_SYNC_TYPE;
+    match sys::stat_user_in(folder, path, flags) {
+        // AT_NO_AUTOMOUNT came with 2.6.38.
+        Err(Errno(libc::EINVAL)) if flags & libc::AT_NO_AUTOMOUNT != 0 => {
+            sys::stat_user_in(folder, path, flags & !libc::AT_NO_AUTOMOUNT)
+        }
+        stat => stat,
+    }
 }
 
 /// `struct statx` (linux/stat.h), 256 bytes, as 64-bit words.

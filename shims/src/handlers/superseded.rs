@@ -62,42 +62,67 @@ const RECORD: usize = 19 + libc::PATH_MAX as usize + 9;
 /// The caller's own bytes between name and d_type move with the name.
 pub fn getdents(call: &mut Call<'_>) -> isize {
     let args = [call.arg(0), call.arg(1), call.arg(2), 0, 0, 0];
+    let before = position(args[0], 0, libc::SEEK_CUR);
     let given = by(call, b"getdents64, then d_type moved to the end", libc::SYS_getdents64, args);
-    sys::result(sys::check(given).and_then(|length| to_old_form(call, length)))
+    sys::result(sys::check(given).and_then(|length| in_old_form(call, length, before)))
 }
 
-fn to_old_form(call: &Call<'_>, length: usize) -> Result<usize> {
+fn position(fd: usize, at: usize, from: i32) -> isize {
+    sys::call(libc::SYS_lseek, [fd, at, from as usize, 0, 0, 0])
+}
+
+/// The entries, turned; less, as far as the folder has been read then, where the buffer ends within the last one:
+/// only the old form touches its last byte.
+fn in_old_form(call: &Call<'_>, length: usize, before: isize) -> Result<usize> {
     let mut buffer = [0u8; RECORD];
-    let mut done = 0;
+    let (mut done, mut next) = (0, before as usize);
     while done < length {
         let part = (length - done).min(buffer.len());
         let Some(bytes) = buffer.get_mut(..part) else { break };
-        memory::read(call.user(1).at(done), bytes)?;
-        let whole = turn_records(bytes);
-        if whole == 0 {
-            // No file system has such a name.
-            return Err(Errno(libc::EIO));
+        let at = call.user(1).at(done);
+        // An entry has less than 8 bytes behind its name.
+        let mut readable = part;
+        if memory::read(at, bytes).is_err() {
+            readable = part.saturating_sub(8);
+            memory::read(at, bytes.get_mut(..readable).unwrap_or(&mut []))?;
         }
-        memory::write(call.user(1).at(done), bytes.get(..whole).unwrap_or(&[]))?;
-        done += whole;
+        let turned = turn_records(bytes.get_mut(..readable).unwrap_or(&mut []));
+        if turned.bytes == 0 {
+            position(call.arg(0), next, libc::SEEK_SET);
+            return if done == 0 { Err(Errno(libc::EFAULT)) } else { Ok(done) };
+        }
+        memory::write(at, bytes.get(..turned.bytes).unwrap_or(&[]))?;
+        done += turned.bytes;
+        next = turned.next;
     }
     Ok(length)
 }
 
-/// Turns the records that are whole: how many bytes they have.
-fn turn_records(bytes: &mut [u8]) -> usize {
-    const RECORD_LENGTH: usize = 16;
+/// Records in their old form.
+struct Turned {
+    /// Bytes of them.
+    bytes: usize,
+    /// Where the folder is read on behind them: d_off of the last.
+    next: usize,
+}
+
+/// Turns the records that are whole.
+fn turn_records(bytes: &mut [u8]) -> Turned {
+    const OFFSET: usize = 8;
+    const LENGTH: usize = 16;
     const TYPE: usize = 18;
-    let mut done = 0;
-    while let Some(rest) = bytes.get_mut(done..) {
-        let Some(&[low, high]) = rest.get(RECORD_LENGTH..TYPE) else { break };
+    let mut turned = Turned { bytes: 0, next: 0 };
+    while let Some(rest) = bytes.get_mut(turned.bytes..) {
+        let field = |at: usize| rest.get(at..).and_then(|bytes| bytes.first_chunk::<8>());
+        let (Some(offset), Some(&[low, high, ..])) = (field(OFFSET), field(LENGTH)) else { break };
+        let offset = u64::from_le_bytes(*offset);
         let length = usize::from(u16::from_le_bytes([low, high]));
         let Some(behind) = rest.get_mut(TYPE..length) else { break };
         if behind.is_empty() {
             break;
         }
         behind.rotate_left(1);
-        done += length;
+        turned = Turned { bytes: turned.bytes + length, next: offset as usize };
     }
-    done
+    turned
 }
