@@ -377,7 +377,7 @@ fn in_a_container_it_tells_what_dockers_old_profile_refuses() {
     for rule in ["openat2", "close_range", "faccessat2", "clone3"] {
         assert_eq!(told.acts(rule), "always", "{rule}");
     }
-    assert_eq!(told.acts("statx"), "never");
+    assert_ne!(told.acts("statx"), "always");
 }
 
 /// systemd's sets of calls, as SystemCallFilter= takes them. systemd-run needs systemd as PID 1, so the sets are made
