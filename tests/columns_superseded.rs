@@ -119,8 +119,11 @@ fn rename_has_two_modern_forms() {
 /// program's memory then, pipe2 alone.
 #[test]
 fn without_process_vm_they_are_as_native() {
-    let programs =
-        [("superseded_paths", &PATHS[..]), ("superseded_descriptors", &DESCRIPTORS), ("superseded_waits", &WAITS)];
+    let programs = [
+        ("superseded_paths", &PATHS[..]),
+        ("superseded_descriptors", &DESCRIPTORS),
+        ("superseded_waits", &WAITS),
+    ];
     for (name, calls) in programs {
         let native = lines(bare(program(name)).arg("syscall"), calls);
         let mut command = denied("EPERM", &format!("{},process_vm_readv,process_vm_writev", calls.join(",")));
@@ -139,19 +142,28 @@ fn trapped(calls: &str, words: &[&str]) -> Command {
 }
 
 /// What loaders make before the handler stands, or what a libc makes on too small a stack, is never trapped.
-const NEVER_TRAPPED: [&str; 8] = ["open", "access", "stat", "lstat", "fstat", "readlink", "getrlimit", "dup2"];
+const NEVER_TRAPPED: [&str; 8] =
+    ["open", "access", "stat", "lstat", "fstat", "readlink", "getrlimit", "dup2"];
 
 #[test]
 fn bare_instructions_are_as_native_under_the_trap() {
-    let programs =
-        [("superseded_paths", &PATHS[..]), ("superseded_descriptors", &DESCRIPTORS), ("superseded_waits", &WAITS)];
+    let programs = [
+        ("superseded_paths", &PATHS[..]),
+        ("superseded_descriptors", &DESCRIPTORS),
+        ("superseded_waits", &WAITS),
+    ];
     for (name, calls) in programs {
         let path = program(name).display().to_string();
         let calls: Vec<&str> = calls.iter().copied().filter(|call| !NEVER_TRAPPED.contains(call)).collect();
         let native = lines(bare(&path).arg("inline"), &calls);
         let all = calls.join(",");
         let refused = lines(denied("ENOSYS", &all).args([&path, "inline"]), &calls);
-        assert!(native.iter().zip(&refused).all(|(native, refused)| native != refused || native.contains("errno 38")));
+        assert!(
+            native
+                .iter()
+                .zip(&refused)
+                .all(|(native, refused)| native != refused || native.contains("errno 38"))
+        );
         assert_eq!(lines(&mut trapped(&all, &[&path, "inline"]), &calls), native, "{name}");
     }
 }
@@ -160,7 +172,8 @@ fn bare_instructions_are_as_native_under_the_trap() {
 #[test]
 fn forced_rules_without_a_probe_are_trapped() {
     let path = program("superseded_waits").display().to_string();
-    let questions = ["inline fork", "inline vfork", "inline alarm seconds=3 left=2.800", "inline pause eintr=plain"];
+    let questions =
+        ["inline fork", "inline vfork", "inline alarm seconds=3 left=2.800", "inline pause eintr=plain"];
     let questions = questions.map(str::to_owned);
     let native = answers(bare(&path).arg("ask"), &questions);
     let mut command = trapped("fork,vfork,alarm,pause", &[&path, "ask"]);

@@ -103,7 +103,8 @@ fn mode() -> impl Strategy<Value = u32> {
 
 fn times(kind: &'static str) -> impl Strategy<Value = String> {
     let part = || prop_oneof![4 => 0..2_000_000i64, 2 => select(&[0i64, -1, 999_999, 1_000_000, 1 << 33, i64::MAX, i64::MIN])];
-    let good = prop_oneof![3 => vec((0..4_000_000_000i64, 0..1_000_000i64), 2), 1 => vec((part(), part()), 2)];
+    let good =
+        prop_oneof![3 => vec((0..4_000_000_000i64, 0..1_000_000i64), 2), 1 => vec((part(), part()), 2)];
     let numbers = good.prop_map(move |pairs| {
         let all: Vec<String> = pairs
             .iter()
@@ -117,7 +118,18 @@ fn times(kind: &'static str) -> impl Strategy<Value = String> {
 }
 
 fn paths() -> impl Strategy<Value = String> {
-    let bits = select(&[0u32, 0o100, 0o300, 0o1000, 0o2000, 0o200_000, 0o400_000, 0o2_000_000, 0o10_000_000, 0o20_200_000]);
+    let bits = select(&[
+        0u32,
+        0o100,
+        0o300,
+        0o1000,
+        0o2000,
+        0o200_000,
+        0o400_000,
+        0o2_000_000,
+        0o10_000_000,
+        0o20_200_000,
+    ]);
     let flags = prop_oneof![
         6 => (0..4u32, vec(bits, 0..3)).prop_map(|(access, bits)| bits.iter().fold(access, |all, bit| all | bit)),
         1 => any::<u32>()
@@ -133,11 +145,13 @@ fn paths() -> impl Strategy<Value = String> {
         .prop_map(|(path, mode)| format!("access path={path} mode={mode}"));
     let stat = (select(&["stat", "lstat"][..]), path(), place(144))
         .prop_map(|(call, path, buffer)| format!("{call} path={path}{buffer}"));
-    let number = select(&["file", "folder", "link", "pipe", "-1", "-100", "999", "0", "4294967196", "4294967296"][..]);
+    let number =
+        select(&["file", "folder", "link", "pipe", "-1", "-100", "999", "0", "4294967196", "4294967296"][..]);
     let fstat = (number, place(144)).prop_map(|(fd, buffer)| format!("fstat fd={fd}{buffer}"));
     let one = (select(&["mkdir", "chmod"][..]), path(), mode())
         .prop_map(|(call, path, mode)| format!("{call} path={path} mode={mode}"));
-    let gone = (select(&["rmdir", "unlink"][..]), path()).prop_map(|(call, path)| format!("{call} path={path}"));
+    let gone =
+        (select(&["rmdir", "unlink"][..]), path()).prop_map(|(call, path)| format!("{call} path={path}"));
     let two = (select(&["rename", "link", "symlink"][..]), path(), path())
         .prop_map(|(call, path, to)| format!("{call} path={path} to={to}"));
     let read = (path(), prop_oneof![4 => 0..41i64, 1 => select(&[-1i64, 1 << 32, i64::MIN])], place(4))
@@ -145,13 +159,19 @@ fn paths() -> impl Strategy<Value = String> {
     let id = || prop_oneof![3 => 0..5i64, 1 => Just(-1i64), 1 => any::<u32>().prop_map(i64::from), 1 => Just(1i64 << 32)];
     let own = (select(&["chown", "lchown"][..]), path(), id(), id())
         .prop_map(|(call, path, user, group)| format!("{call} path={path} user={user} group={group}"));
-    let kind = select(&[0u32, 0o10000, 0o20000, 0o40000, 0o60000, 0o100_000, 0o120_000, 0o140_000, 0o170_000]);
-    let node = (path(), kind, 0..0o10000u32, select(&[0u32, 0x103, 0x700, u32::MAX]))
-        .prop_map(|(path, kind, mode, device)| format!("mknod path={path} mode={} device={device}", kind | mode));
+    let kind =
+        select(&[0u32, 0o10000, 0o20000, 0o40000, 0o60000, 0o100_000, 0o120_000, 0o140_000, 0o170_000]);
+    let node = (path(), kind, 0..0o10000u32, select(&[0u32, 0x103, 0x700, u32::MAX])).prop_map(
+        |(path, kind, mode, device)| format!("mknod path={path} mode={} device={device}", kind | mode),
+    );
     let utime = (path(), times("utime")).prop_map(|(path, times)| format!("utime path={path}{times}"));
     let utimes = (path(), times("utimes")).prop_map(|(path, times)| format!("utimes path={path}{times}"));
     let folder = select(&["here", "folder", "file", "closed"][..]);
-    let futimesat = (folder, prop_oneof![3 => path(), 1 => Just("inner".to_owned()), 1 => Just("@null".to_owned())], times("utimes"))
+    let futimesat = (
+        folder,
+        prop_oneof![3 => path(), 1 => Just("inner".to_owned()), 1 => Just("@null".to_owned())],
+        times("utimes"),
+    )
         .prop_map(|(fd, path, times)| format!("futimesat fd={fd} path={path}{times}"));
     prop_oneof![
         3 => open, 1 => creat, 1 => access, 2 => stat, 1 => fstat, 2 => one, 2 => gone, 3 => two, 1 => read, 2 => own,
@@ -160,11 +180,16 @@ fn paths() -> impl Strategy<Value = String> {
 }
 
 fn descriptors() -> impl Strategy<Value = String> {
-    let limit = || prop_oneof![5 => Just(""), 1 => Just(" limit=3"), 1 => Just(" limit=4"), 1 => Just(" limit=5")];
+    let limit =
+        || prop_oneof![5 => Just(""), 1 => Just(" limit=3"), 1 => Just(" limit=4"), 1 => Just(" limit=5")];
     let event = (prop_oneof![2 => any::<u32>().prop_map(u64::from), 1 => any::<u64>()], limit())
         .prop_map(|(count, limit)| format!("eventfd count={count}{limit}"));
     let at = || prop_oneof![4 => Just(""), 1 => select(&["null", "bad", "kernel", "ro", "edge:0", "edge:4", "edge:7"][..])];
-    let signal = (select(&["-1", "-1", "old", "pipe", "999", "0", "4294967295", "-2"][..]), at(), select(&[8i64, 8, 8, 4, 16, 0, -1]))
+    let signal = (
+        select(&["-1", "-1", "old", "pipe", "999", "0", "4294967295", "-2"][..]),
+        at(),
+        select(&[8i64, 8, 8, 4, 16, 0, -1]),
+    )
         .prop_map(|(fd, mask, size)| {
             // What cannot be written to can be read.
             let mask = if mask.is_empty() || mask == "ro" { String::new() } else { format!(" mask={mask}") };
@@ -185,10 +210,12 @@ fn descriptors() -> impl Strategy<Value = String> {
         format!("getdents size={size} rounds={rounds}{folder}{buffer}")
     });
     let resource = || prop_oneof![4 => 0..16i64, 1 => select(&[16i64, -1, 1 << 32, (1 << 32) + 7])];
-    let get = (resource(), place(16)).prop_map(|(resource, buffer)| format!("getrlimit resource={resource}{buffer}"));
+    let get = (resource(), place(16))
+        .prop_map(|(resource, buffer)| format!("getrlimit resource={resource}{buffer}"));
     let value = || prop_oneof![3 => Just(-2i64), 1 => Just(-1i64), 2 => 0..1i64 << 20, 1 => any::<i64>()];
     // Limits that end a program at once are no question.
-    let harmless = || prop_oneof![4 => select(&[4i64, 7, 10, 11, 12, 13, 14, 15]), 1 => select(&[16i64, -1, 1 << 32])];
+    let harmless =
+        || prop_oneof![4 => select(&[4i64, 7, 10, 11, 12, 13, 14, 15]), 1 => select(&[16i64, -1, 1 << 32])];
     let set = (harmless(), value(), value(), place(16)).prop_map(|(resource, soft, hard, buffer)| {
         let buffer = if buffer.contains("edge") || buffer.contains("ro") { String::new() } else { buffer };
         let (soft, hard) = if resource == 1 << 32 { (-2, -2) } else { (soft, hard) };
@@ -211,40 +238,56 @@ fn waits() -> impl Strategy<Value = String> {
     };
     // Short, or with something that can be read all the while.
     let short = (0..2_000u32).prop_map(|micro| format!(" usec={micro}"));
-    let long = (select(&[0i64, 5, 4_000_000, i64::MAX, -1, i64::MIN, -5]), select(&[0i64, 1, 999_999, 1_000_000, 7_654_321, -1, -1_000_000, -3_000_001, i64::MAX, i64::MIN]))
+    let long = (
+        select(&[0i64, 5, 4_000_000, i64::MAX, -1, i64::MIN, -5]),
+        select(&[0i64, 1, 999_999, 1_000_000, 7_654_321, -1, -1_000_000, -3_000_001, i64::MAX, i64::MIN]),
+    )
         .prop_map(|(second, micro)| format!(" read=110 sec={second} usec={micro}"));
-    let odd = select(&[" time=bad", " time=kernel", " time=edge:15", " time=edge:8"][..]).prop_map(|time| format!(" read=110{time}"));
+    let odd = select(&[" time=bad", " time=kernel", " time=edge:15", " time=edge:8"][..])
+        .prop_map(|time| format!(" read=110{time}"));
     let kept = prop_oneof![6 => Just(""), 1 => Just(" time=ro"), 1 => Just(" sticky=yes")];
     let count = prop_oneof![4 => Just(String::new()), 2 => select(&[-1i64, 0, 1, 110, 111, 112, 1024, 1 << 32, (1 << 32) + 120, i64::MIN]).prop_map(|n| format!(" count={n}"))];
     let timed = prop_oneof![3 => (fds("read"), short).prop_map(|(read, time)| format!("{read}{time}")), 2 => long, 1 => odd];
-    let select_call = (timed, fds("write"), fds("except"), count, kept).prop_map(
-        |(timed, write, except, count, kept)| {
+    let select_call =
+        (timed, fds("write"), fds("except"), count, kept).prop_map(|(timed, write, except, count, kept)| {
             // Without what can be read a large time would be waited for.
-            let count = if timed.contains("sec=") && timed.contains(" usec=") && timed.contains(" sec=") { String::new() } else { count };
+            let count = if timed.contains("sec=") && timed.contains(" usec=") && timed.contains(" sec=") {
+                String::new()
+            } else {
+                count
+            };
             let kept = if timed.contains("time=") { "" } else { kept };
             format!("select{timed}{write}{except}{count}{kept}")
-        },
-    );
-    let entry = (select(&[110i32, 111, 112, 113, -1, -2, 999]), select(&[0i32, 1, 4, 5, 7, 0x2000, -1])).prop_map(|(fd, events)| format!("{fd}:{events}"));
+        });
+    let entry = (select(&[110i32, 111, 112, 113, -1, -2, 999]), select(&[0i32, 1, 4, 5, 7, 0x2000, -1]))
+        .prop_map(|(fd, events)| format!("{fd}:{events}"));
     let at = prop_oneof![7 => Just(""), 1 => select(&[" at=bad", " at=kernel", " at=null", " at=edge:4", " at=edge:8", " at=edge:12", " at=ro"][..])];
     let count = prop_oneof![7 => Just(String::new()), 1 => select(&[0i64, 1, -1, 1 << 32, 0x7fff_ffff]).prop_map(|n| format!(" count={n}"))];
-    let poll = (vec(entry, 1..6), at, count, prop_oneof![3 => 0..3i64, 1 => Just(1i64 << 32)]).prop_map(|(list, at, count, time)| {
-        // Of a short list only what is there is asked about.
-        let count = if count.is_empty() || at.is_empty() && count.contains(" count=1") { count } else { format!("{count} at=bad") };
-        let at = if count.contains("at=") { "" } else { at };
-        // Fortified programs tell the size of the list.
-        let size = if count.is_empty() && time == 2 { " chk=64" } else { "" };
-        format!("poll list={} timeout={time}{at}{count}{size}", list.join(","))
-    });
+    let poll = (vec(entry, 1..6), at, count, prop_oneof![3 => 0..3i64, 1 => Just(1i64 << 32)]).prop_map(
+        |(list, at, count, time)| {
+            // Of a short list only what is there is asked about.
+            let count = if count.is_empty() || at.is_empty() && count.contains(" count=1") {
+                count
+            } else {
+                format!("{count} at=bad")
+            };
+            let at = if count.contains("at=") { "" } else { at };
+            // Fortified programs tell the size of the list.
+            let size = if count.is_empty() && time == 2 { " chk=64" } else { "" };
+            format!("poll list={} timeout={time}{at}{count}{size}", list.join(","))
+        },
+    );
     let watch = prop_oneof![3 => select(&["111", "110", "110,112", "110,111,112", "112"][..])];
-    let most = prop_oneof![5 => 1..9i64, 2 => select(&[0i64, -1, i64::MIN, 178_956_970, 178_956_971, 1 << 32])];
+    let most =
+        prop_oneof![5 => 1..9i64, 2 => select(&[0i64, -1, i64::MIN, 178_956_970, 178_956_971, 1 << 32])];
     let events = prop_oneof![7 => Just(""), 1 => select(&[" events=bad", " events=kernel", " events=null", " events=ro"][..])];
     let queue = prop_oneof![7 => Just(""), 1 => Just(" queue=closed"), 1 => Just(" queue=pipe")];
     let epoll = (watch, most, events, queue, 0..3u32).prop_map(|(watch, most, events, queue, time)| {
         format!("epoll_wait watch={watch} most={most} timeout={time}{events}{queue}")
     });
     let left = select(&["0.0", "3.200", "3.800", "0.200", "0.800", "100.300", "4000000000.300"][..]);
-    let alarm = (prop_oneof![0..10u64, any::<u64>()], left).prop_map(|(seconds, left)| format!("alarm seconds={seconds} left={left}"));
+    let alarm = (prop_oneof![0..10u64, any::<u64>()], left)
+        .prop_map(|(seconds, left)| format!("alarm seconds={seconds} left={left}"));
     let time = prop_oneof![2 => Just("buf".to_owned()), 1 => Just("null".to_owned()), 1 => Just("bad".to_owned()), 1 => Just("kernel".to_owned()), 1 => (0..8u32).prop_map(|n| format!("edge:{n}"))]
         .prop_map(|to| format!("time to={to}"));
     prop_oneof![4 => select_call, 3 => poll, 2 => epoll, 1 => alarm, 1 => time, 1 => Just("fork".to_owned()), 1 => Just("vfork".to_owned())]
@@ -302,10 +345,8 @@ fn a_signal_ends_each_wait() {
         "epoll_wait timeout=-1",
         "pause",
     ];
-    let questions: Vec<String> = waits
-        .iter()
-        .flat_map(|wait| ["plain", "restart"].map(|how| format!("{wait} eintr={how}")))
-        .collect();
+    let questions: Vec<String> =
+        waits.iter().flat_map(|wait| ["plain", "restart"].map(|how| format!("{wait} eintr={how}"))).collect();
     let ends = answers(&mut forced("superseded_waits"), &[format!("inline {}", questions[0])]);
     assert_eq!(ends, [" -1 errno 4, 1 handled, time less"]);
     if let Some(difference) = difference("superseded_waits", &questions) {
