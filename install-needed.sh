@@ -34,10 +34,12 @@ test)
     need diet dietlibc-dev
     need /usr/include/x86_64-linux-gnu/asm/unistd_64.h linux-libc-dev
     echo 'int main;' | cc -m32 -xc -shared -o /dev/null - 2>/dev/null || missing="$missing gcc-multilib"
-    for tool in strace debootstrap podman runc git perl python3 fakeroot faketime eatmydata; do
+    for tool in strace debootstrap podman runc runsc git perl python3 fakeroot faketime eatmydata; do
         need $tool $tool
     done
     need busybox busybox-static
+    need systemd-analyze systemd
+    need /usr/lib/python3/dist-packages/jsonschema python3-jsonschema
     need setcap libcap2-bin
     need ip iproute2
     need $libs/libjemalloc.so.2 libjemalloc2

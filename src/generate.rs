@@ -23,6 +23,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall", manual::EVERCALL),
         ("evercall-run", manual::RUN),
         ("evercall-simulate", manual::SIMULATE),
+        ("evercall-probe", manual::PROBE),
         ("evercall-rules", manual::RULES),
         ("evercall-log", manual::LOG),
     ] {

@@ -1,6 +1,6 @@
-//! `evercall`: runs programs under libevercall.so or as on another host, and prints the table of system calls
-//! and rules, and sums up logs.
-// Allowed in `exec` alone.
+//! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, prints the
+//! table of system calls and rules, and sums up logs.
+// Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
 mod exec;
@@ -14,6 +14,7 @@ mod manual;
 mod nearest;
 mod options;
 mod output;
+mod probe;
 mod program;
 mod rules;
 mod run;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let done = match options.action {
         Action::Run(options) => run::run(options),
         Action::Simulate(options) => simulate::simulate(&options),
+        Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Log(options) => log::sum_up(&options),
         Action::Generate(options) => generate::generate(&options),

@@ -183,7 +183,8 @@ pub const SIMULATE: &[Section] = &[
             (
                 "--profile HOST.json",
                 "what a host was seen to answer, as JSON: {\"version\": 1, \"syscalls\": {NAME: ANSWER}}, ANSWER being \
-                 answers, killed, trapped, or the name of an errno",
+                 answers, killed, trapped, or the name of an errno (and not asked or no answer, which let through). \
+                 evercall probe --format json writes it",
             ),
             (
                 "several",
@@ -230,6 +231,93 @@ pub const SIMULATE: &[Section] = &[
         &[("PATH", "where PROGRAM is looked up; the variables above are for evercall within PROGRAM")],
     ),
     FILES,
+];
+
+/// Of `evercall probe`.
+pub const PROBE: &[Section] = &[
+    ("EXIT STATUS", &[("0", "done"), ("1", "no child can be made, or the output cannot be written")]),
+    (
+        "WHAT IS ASKED",
+        &[
+            (
+                "each call",
+                "once, in a child that is thrown away, with arguments that fail before anything is done (a descriptor \
+                 -1, an address that nothing maps, an unknown flag), or that only tell something. So a filter that \
+                 looks at arguments may let through what is asked here and refuse another use, as container \
+                 profiles do for clone, socket and personality",
+            ),
+            (
+                "on a host in production",
+                "nothing changes, whoever runs it: nothing is written, no process but the children is signalled, \
+                 and no core file is left. A filter that kills or logs leaves its lines in the kernel's log",
+            ),
+            (
+                "what is not asked",
+                "sync, which takes no arguments and does its work; rt_sigreturn, which without a frame ends the \
+                 process; remap_file_pages, of which the kernel warns once a boot",
+            ),
+        ],
+    ),
+    (
+        "CLASSES",
+        &[
+            ("answers", "what an unfiltered kernel answers, success or errno"),
+            (
+                "refused",
+                "EPERM where another errno is due, or an errno that the kernel has no reason for: a seccomp filter, \
+                 or a security module where no filter stands. Where the kernel looks at the caller's rights first, \
+                 EPERM is due, too, and the call counts as one that answers: a note says so",
+            ),
+            (
+                "absent",
+                "ENOSYS. Without a filter it is the kernel's. With one, the table tells whether this release has the \
+                 call: if so, it is probably the filter's, or an option of the kernel is off",
+            ),
+            ("killed, trapped", "SIGSYS, which nobody can catch, or which can be caught"),
+            ("odd", "another errno than is due: the number may mean something else on this kernel"),
+            ("no answer", "the call did not come back within two seconds, and the child was ended"),
+            ("not asked", "why, a note says"),
+        ],
+    ),
+    (
+        "JSON",
+        &[(
+            "--format json",
+            "a host profile, which `evercall simulate --profile` makes another host answer: docs/host-profile.md \
+             and docs/host-profile.schema.json document each field. `version` grows when a field changes its \
+             meaning or goes away, not when one is added",
+        )],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("evercall probe", "here, as this user"),
+            (
+                "podman run --rm -v /usr/local/bin/evercall:/evercall:ro IMAGE /evercall probe",
+                "in a container; the command is static, so any image will do",
+            ),
+            ("evercall probe --format json -o host.json", "on the host that is meant, and then elsewhere:"),
+            ("evercall simulate --profile host.json -- ./app", "the program as it would fare there"),
+        ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[
+            (
+                "EVERCALL_REPAIRED",
+                "set where a filter of evercall's own stands already, which the output tells then",
+            ),
+            ("container, KUBERNETES_SERVICE_HOST", "hints at the kind of container"),
+        ],
+    ),
+    (
+        "FILES",
+        &[(
+            "/proc, /sys",
+            "read where they are there: without them the system calls are asked all the same, and the output says \
+             what it could not see",
+        )],
+    ),
 ];
 
 /// Of `evercall rules`.
@@ -407,7 +495,8 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
     }
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(
-        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-rules(1), evercall-log(1), ld.so(8), syscalls(2)",
+        "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), \
+         evercall-log(1), ld.so(8), syscalls(2)",
     )]);
     out.extend(roff.to_roff().bytes());
     Ok(())

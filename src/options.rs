@@ -48,6 +48,13 @@ pub enum Action {
     #[command(after_long_help = manual::help(manual::SIMULATE))]
     #[command(override_usage = "evercall simulate [OPTIONS] [--] PROGRAM [ARGUMENT]...")]
     Simulate(SimulateOptions),
+    /// Tell what this host answers
+    ///
+    /// Asks about every system call of x86-64, each in a child of its own, with arguments that change nothing,
+    /// and tells which of them the host answers, refuses or lacks, under the seccomp filters that stand here;
+    /// and which rules of evercall would act. Run it in the container that is meant, as the user that is meant.
+    #[command(after_long_help = manual::help(manual::PROBE))]
+    Probe(ProbeOptions),
     /// Print the rules and the system calls that evercall knows
     ///
     /// Without NAME, prints every rule: the system calls it answers, how true it is to the kernel, when
@@ -219,6 +226,29 @@ pub struct SimulateOptions {
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     #[arg(value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
+}
+
+/// Options of `evercall probe`.
+#[derive(Args)]
+pub struct ProbeOptions {
+    /// The form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ProbeFormat,
+    /// Add a line for each system call to the table
+    #[arg(long, visible_alias = "calls")]
+    pub all: bool,
+    /// Write to this file, which appears when it is whole, instead of standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+/// Forms of `evercall probe`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ProbeFormat {
+    /// A summary for people
+    Table,
+    /// A host profile: one JSON document, for `evercall simulate --profile` and others
+    Json,
 }
 
 /// Options of `evercall rules`.

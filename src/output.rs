@@ -1,7 +1,10 @@
 //! Text for standard output: written at once, wrapped for people, aligned in columns.
 
 use crate::failure::Failure;
-use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::path::Path;
 
 /// Writes to standard output. A reader that went away (`evercall rules | head -1`) is no error.
 pub fn print(text: &str) -> Result<(), Failure> {
@@ -12,6 +15,31 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a file that appears under its name when it is whole. What is there and no regular file, such as a FIFO or
+/// /dev/null, is written to as it stands.
+pub fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
+    let cannot = |error: io::Error| Failure::new(format!("{} cannot be written: {error}", file.display()));
+    let present = file.metadata();
+    if present.as_ref().is_ok_and(|present| !present.is_file()) {
+        let mut open = OpenOptions::new().write(true).open(file).map_err(cannot)?;
+        return open.write_all(text.as_bytes()).map_err(cannot);
+    }
+    // The file that a symbolic link leads to, not the link.
+    let target = if present.is_ok() { file.canonicalize().map_err(cannot)? } else { file.to_path_buf() };
+    let name = target.file_name().ok_or_else(|| cannot(io::Error::other("it names no file")))?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = target.with_file_name(temporary);
+    let mut open = OpenOptions::new().write(true).create_new(true).open(&temporary).map_err(cannot)?;
+    let written = open.write_all(text.as_bytes()).and_then(|()| fs::rename(&temporary, &target));
+    written.map_err(|error| {
+        // What is half written is of no use to anybody.
+        let _ = fs::remove_file(&temporary);
+        cannot(error)
+    })
 }
 
 /// The columns of the terminal, if standard output is one.

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NR_SOCKET = 41 };
+enum { NR_SOCKET = 41, NR_MODIFY_LDT = 154, NR_EPOLL_CREATE = 213 };
 
 static const char *failed(int number)
 {
@@ -17,15 +17,21 @@ static const char *failed(int number)
     return name ? name : "an unknown errno";
 }
 
-static void ask(const char *name, long number, long a, long b, long c, long d)
+static long call(long number, const long *a)
 {
     errno = 0;
-    long result = syscall(number, a, b, c, d, 0L, 0L);
+    long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     /* modify_ldt gives an int, which 64-bit kernels do not extend. */
-    if (number == 154 && (int)result < 0 && result != -1)
+    if (number == NR_MODIFY_LDT && (int)result < 0 && result != -1)
         errno = -(int)result, result = -1;
+    return result;
+}
+
+static void ask(const char *name, long number, long a, long b, long c, long d)
+{
+    long result = call(number, (long[]){a, b, c, d, 0, 0});
     printf("%s %s\n", name, result == -1 ? failed(errno) : "answers");
-    if (number == 213 && result >= 0)
+    if (number == NR_EPOLL_CREATE && result >= 0)
         close((int)result);
 }
 
@@ -79,8 +85,7 @@ static void lines(const char *path)
         long number, a[6] = {0};
         if (sscanf(line, "%63s %ld %ld %ld %ld %ld %ld %ld", name, &number, a, a + 1, a + 2, a + 3, a + 4, a + 5) < 2)
             continue;
-        errno = 0;
-        long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+        long result = call(number, a);
         if (result == -1)
             printf("%s %s\n", name, failed(errno));
         else if (number == NR_SOCKET)

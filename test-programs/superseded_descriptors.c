@@ -55,11 +55,22 @@ static void make_eventfd(void)
     }
 }
 
-/* signalfd fd=-1|old|pipe|closed mask= size= */
+/* The signals that a signalfd takes, as the kernel has them. */
+static void show_signals(long fd)
+{
+    char path[64], text[512] = "", *line;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%ld", fd);
+    int info = openat(AT_FDCWD, path, O_RDONLY);
+    if (read(info, text, sizeof text - 1) > 0 && (line = strstr(text, "sigmask:")))
+        printf(" takes %.16s", line + 9);
+    close(info);
+}
+
+/* signalfd fd=-1|old|pipe|closed mask= size= signals= */
 static void make_signalfd(void)
 {
     int pair[2] = {-1, -1}, other = -1;
-    uint64_t *mask = place(value("mask", "buf"), sizeof *mask), wanted = 1u << (SIGUSR1 - 1);
+    uint64_t *mask = place(value("mask", "buf"), sizeof *mask), wanted = number("signals", 1u << (SIGUSR1 - 1));
     if (!value("mask", NULL))
         *mask = wanted;
     if (is("fd", "old"))
@@ -84,6 +95,7 @@ static void make_signalfd(void)
         if (ppoll(&ready, 1, &none, NULL) == 1 && read((int)fd, &info, sizeof info) != sizeof info)
             exit(2);
         printf(" gave signal %u", info.ssi_signo);
+        show_signals(fd);
         sigtimedwait(&set, NULL, &none);
         sigprocmask(SIG_UNBLOCK, &set, NULL);
         close((int)fd);
@@ -292,7 +304,7 @@ const struct call calls[] = {
 
 const char *const checks[] = {
     "eventfd", "eventfd count=7", "eventfd count=4294967295", "eventfd limit=3",
-    "signalfd", "signalfd fd=old", "signalfd fd=pipe", "signalfd fd=999", "signalfd size=4", "signalfd mask=bad", "signalfd mask=edge:7",
+    "signalfd", "signalfd fd=old", "signalfd fd=pipe", "signalfd fd=999", "signalfd size=4", "signalfd signals=0x7fffffff", "signalfd mask=bad", "signalfd mask=edge:7",
     "inotify_init", "inotify_init limit=3",
     "pipe", "pipe fds=bad", "pipe fds=edge:7", "pipe fds=null", "pipe limit=4", "pipe limit=3",
     "dup2", "dup2 new=101", "dup2 new=100", "dup2 old=999", "dup2 old=999 new=999", "dup2 new=512", "dup2 new=-1", "dup2 old=-1 new=-1",

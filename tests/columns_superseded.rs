@@ -202,6 +202,49 @@ fn no_two_rules_call_each_other_for_ever() {
     }
 }
 
+/// While a handler of SIGSEGV stands (the vsyscall rule's), signalfd by a rule goes through `signals::calls` too: by
+/// the number and under the trap it takes all signals but that one.
+#[test]
+fn signalfd_never_takes_sigsegv_from_our_handler() {
+    let path = program("superseded_descriptors").display().to_string();
+    let question = "signalfd signals=0x7fffffff";
+    let native = answer(bare(&path).arg("ask"), &format!("inline {question}"));
+    assert!(native.ends_with("takes 000000007ffbfeff"), "{native}");
+    // SIGSEGV is the eleventh.
+    let without = native.replace("7ffbfeff", "7ffbfaff");
+    let mut forced = bare(&path);
+    forced
+        .arg("ask")
+        .env("LD_PRELOAD", shim())
+        .env("EVERCALL_VSYSCALL", "on")
+        .env("EVERCALL_FORCE", "signalfd");
+    assert_eq!(answer(&mut forced, &format!("syscall {question}")), without);
+    let mut trapped = trapped("signalfd", &["env", "EVERCALL_VSYSCALL=on", &path, "ask"]);
+    assert_eq!(answer(&mut trapped, &format!("inline {question}")), without);
+}
+
+/// What a shell and its children make every day is refused, and trapped as far as it may be: they run as ever.
+#[test]
+fn a_shell_and_its_children_run_under_the_trap() {
+    let script = "echo one | cat; test -r /etc/passwd && echo readable; mkdir \"$1/new\" && mv \"$1/new\" \"$1/old\" && ls \"$1\"";
+    let all = [&PATHS[..], &DESCRIPTORS, &WAITS].concat().join(",");
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let mut command = trapped(&all, &["bash", "-c", script, "bash", &place]);
+    command.env("EVERCALL_LOG", "all");
+    let output = succeed(&mut command);
+    assert_eq!(text(&output.stdout), "one\nreadable\nold\n");
+    let log = text(&output.stderr);
+    let names: Vec<&str> =
+        log.lines().find_map(|line| line.split_once("] trap: ")).expect("a line").1.split(", ").collect();
+    for call in ["pipe", "mkdir", "rename", "poll", "select"] {
+        assert!(names.contains(&call), "{names:?}");
+    }
+    for call in NEVER_TRAPPED {
+        assert!(!names.contains(&call), "{names:?}");
+    }
+}
+
 /// A door on a libc's blocking function hands on to it where the host answers, so that it stays a cancellation point.
 #[test]
 fn a_thread_is_cancelled_in_libcs_own_functions() {

@@ -2,8 +2,10 @@
 //! rules, against what is there.
 
 mod common;
+#[path = "common/profile.rs"]
+mod profile;
 
-use evercall_rules::table::{CALLS, Call, RULES, Rule};
+use evercall_rules::table::{CALLS, RULES, Rule};
 use std::fs;
 
 /// The build demands a rule or a reason; a reason beside a rule would be one that is no longer true.
@@ -46,48 +48,27 @@ fn every_rule_names_tests_that_are_there() {
     assert!(!has_test("coverage", "has_test") && !has_test("coverage", "errno") && !has_test("no", "such"));
 }
 
-/// The number of an errno name, by the C library's own list.
-fn errno(name: &str) -> i32 {
-    let known = [
-        ("ESRCH", libc::ESRCH),
-        ("EBADF", libc::EBADF),
-        ("EFAULT", libc::EFAULT),
-        ("EINVAL", libc::EINVAL),
-        ("ENOSYS", libc::ENOSYS),
-        ("ENOENT", libc::ENOENT),
-        ("ENOTDIR", libc::ENOTDIR),
-        ("EOPNOTSUPP", libc::EOPNOTSUPP),
-    ];
-    known.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("add {name} here")).1
-}
-
 /// A probe that gets another errno than its row says tells a filter from the kernel only by luck, and makes a
-/// doubted call be taken for nonsense.
+/// doubted call be taken for nonsense. The questions of `evercall probe` with them: what a process cannot ask of
+/// itself (exit, fork, pause) is asked in tests/probe.rs, as root and as nobody.
 #[test]
 fn every_probe_gets_its_errno_from_this_kernel() {
+    let calls: Vec<_> = profile::plain_asks().collect();
+    assert!(calls.len() > 350, "{}", calls.len());
+    let questions: Vec<String> = calls.iter().map(|(call, ask)| profile::raw_call(call, ask)).collect();
     let mut wrong = Vec::new();
-    for rule in RULES {
-        let (Some((due, arguments)), Some(&call)) = (rule.probe, rule.calls.first()) else { continue };
-        let Some(number) = Call::find(call).and_then(|call| call.x86_64) else { continue };
-        let mut a = [0i64; 6];
-        for (to, &from) in a.iter_mut().zip(arguments) {
-            *to = i64::from(from);
-        }
-        // SAFETY: harmless by the row: no pointer among them but NULL or one that cannot be mapped.
-        let result = unsafe { libc::syscall(i64::from(number), a[0], a[1], a[2], a[3], a[4], a[5]) };
-        let mut got = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-        // modify_ldt(2) gives an int, which 64-bit kernels do not extend: libc takes its failures for success.
-        let result = match i32::try_from(result) {
-            Err(_) if result > 0 && (result as i32) < 0 => {
-                got = -(result as i32);
-                -1
+    for (calls, questions) in calls.chunks(64).zip(questions.chunks(64)) {
+        let output = common::succeed(common::bare(common::program("raw_calls.static")).args(questions));
+        let said = common::text(&output.stdout);
+        assert_eq!(said.lines().count(), calls.len(), "{said}");
+        for ((call, ask), line) in calls.iter().zip(said.lines()) {
+            let got = profile::raw_answer(line, ask);
+            // A kernel that is older, or built without it; a caller without the right.
+            let absent = got == "ENOSYS" || got == "EOPNOTSUPP";
+            let refused = ask.needs.is_some() && got == "EPERM";
+            if !(absent || refused || ask.due.contains(&got.as_str())) {
+                wrong.push(format!("{} (rule {:?}): {got} where {:?} is due", call.name, ask.rule, ask.due));
             }
-            _ => result,
-        };
-        // A kernel that is older, or built without it.
-        let absent = result == -1 && (got == libc::ENOSYS || got == libc::EOPNOTSUPP);
-        if !(absent || result == -1 && got == errno(due)) {
-            wrong.push(format!("{}: {result}, errno {got} where {due} is due", rule.name));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

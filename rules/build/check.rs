@@ -1,7 +1,7 @@
 //! What must hold across rows: no number twice, no unknown word, no dangling name.
 
 use crate::read::{Fault, File, Table};
-use crate::row::{self, ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
+use crate::row::{self, ANSWERS, ARGUMENT_KINDS, ENDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
 use std::collections::HashMap;
 use toml::Spanned;
 
@@ -12,6 +12,7 @@ pub const NUMBERS: u16 = 512;
 pub fn table(table: &Table) -> Result<(), Fault> {
     calls(table)?;
     rules(table)?;
+    asks(table)?;
     crate::operations::check(table)?;
     sysctl(table)
 }
@@ -202,6 +203,66 @@ pub fn trigger(text: &str) -> Option<Trigger<'_>> {
 /// The number of an answer that makes a rule act: an errno's, or 0 for success with 0.
 pub fn answer(name: &str) -> Option<u8> {
     if name == "0" { Some(0) } else { word(ERRNOS, name) }
+}
+
+/// Every call of x86-64 is asked about once by `evercall probe`: by its rule's probe, or by its row here. A row that
+/// says why it is not asked about wins over a probe.
+fn asks(table: &Table) -> Result<(), Fault> {
+    let (file, rows) = &table.asks;
+    for (name, row) in rows {
+        let at = name.span().start;
+        let name = name.get_ref();
+        if find_call(table, name).is_none_or(|call| call.x86_64.is_none()) {
+            return Err(file.fault(at, format!("{name} is no system call of x86-64 in calls/")));
+        }
+        let asks = row.get_ref().not_asked.is_none();
+        if let Some((rule, _)) = probe_of(table, name).filter(|_| asks) {
+            let what = format!("{name} is asked about by the probe of rule {rule}: take this row out");
+            return Err(file.fault(at, what));
+        }
+        ask(row.get_ref()).map_err(|what| file.fault(at, format!("{name}: {what}")))?;
+    }
+    for (file, calls) in &table.calls {
+        for (name, call) in calls {
+            let asked = rows.keys().any(|row| row.get_ref() == name.get_ref());
+            if call.get_ref().x86_64.is_some() && !asked && probe_of(table, name.get_ref()).is_none() {
+                let what = format!(
+                    "nothing asks about {}: give its rule a probe, or add a row to asks.toml",
+                    name.get_ref()
+                );
+                return Err(file.fault(name.span().start, what));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ask(row: &row::Ask) -> Result<(), String> {
+    let (arguments, due) = match (&row.arguments, &row.due, &row.not_asked) {
+        (Some(arguments), Some(due), None) => (arguments, due),
+        (None, None, Some(why)) if !why.is_empty() && !row.drops && row.needs.is_none() => return Ok(()),
+        _ => return Err("a row has arguments and due, or not_asked alone".into()),
+    };
+    if arguments.len() > 6 {
+        return Err("a system call has at most six arguments".into());
+    }
+    let known = |word: &str| self::word(ERRNOS, word).is_some() || ENDS.contains(&word);
+    if let Some(unknown) = due.split(' ').find(|word| !known(word)) {
+        return Err(format!("unknown answer \"{unknown}\""));
+    }
+    if row.needs.as_ref().is_some_and(|needs| !needs.starts_with("CAP_")) {
+        return Err("needs is a capability, such as CAP_SYS_ADMIN".into());
+    }
+    Ok(())
+}
+
+/// The rule whose probe asks about a call, and the probe: the first call of a rule is asked.
+pub fn probe_of<'a>(table: &'a Table, call: &str) -> Option<(&'a str, &'a row::Probe)> {
+    table.rules.iter().flat_map(|(_, rows)| rows).find_map(|(name, rule)| {
+        let first = rule.get_ref().calls.first().is_some_and(|first| first.get_ref() == call);
+        let probe = rule.get_ref().probe.as_ref().filter(|_| first)?;
+        Some((name.get_ref().as_str(), probe.get_ref()))
+    })
 }
 
 fn sysctl(table: &Table) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! Writes the table as Rust. Two forms: `table.rs` with plain strings for the command, and `packed.rs`
 //! without a single pointer for the shim, where each pointer would be a relocation at every exec.
 
-use crate::check::{NUMBERS, Trigger, answer, find_call, trigger};
+use crate::check::{NUMBERS, Trigger, answer, find_call, probe_of, trigger};
 use crate::read::Table;
 use crate::row::{ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, NO_ANSWER, Rule, SYSCTL_TYPES, word};
 use std::fmt::Write as _;
@@ -40,8 +40,16 @@ pub fn table(table: &Table) -> String {
         let _ = writeln!(
             out,
             "Call {{ name: {name:?}, family: {family:?}, x86_64: {:?}, i386: {:?}, since: {:?}, until: {:?}, \
-             option: {:?}, note: {:?}, reason: {:?}, source: {:?} }},",
-            c.x86_64, c.i386, c.since, c.until, c.option, c.note, c.reason, c.source
+             option: {:?}, note: {:?}, reason: {:?}, source: {:?}, question: {} }},",
+            c.x86_64,
+            c.i386,
+            c.since,
+            c.until,
+            c.option,
+            c.note,
+            c.reason,
+            c.source,
+            question(table, name)
         );
     }
     out += "];\n/// Every rule, by family.\npub static RULES: &[Rule] = &[\n";
@@ -81,6 +89,29 @@ pub fn table(table: &Table) -> String {
         );
     }
     out + "];\n"
+}
+
+/// What `evercall probe` asks about a call.
+fn question(table: &Table, call: &str) -> String {
+    let row = table.asks.1.iter().find(|(name, _)| name.get_ref() == call).map(|(_, row)| row.get_ref());
+    if let Some(why) = row.and_then(|row| row.not_asked.as_deref()) {
+        return format!("Some(Question::NotAsked({why:?}))");
+    }
+    if let Some((rule, probe)) = probe_of(table, call) {
+        return format!(
+            "Some(Question::Ask(Ask {{ arguments: &{:?}, due: &[{:?}], needs: None, drops: false, rule: Some({rule:?}) }}))",
+            probe.arguments, probe.errno
+        );
+    }
+    match row.and_then(|row| Some((row, row.arguments.as_ref()?, row.due.as_ref()?))) {
+        Some((row, arguments, due)) => format!(
+            "Some(Question::Ask(Ask {{ arguments: &{arguments:?}, due: {}, needs: {:?}, drops: {}, rule: None }}))",
+            strings(due.split(' ')),
+            row.needs,
+            row.drops
+        ),
+        None => "None".into(),
+    }
 }
 
 fn trigger_of(rule: &Rule) -> Trigger<'_> {

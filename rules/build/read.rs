@@ -69,6 +69,7 @@ pub type Rows<T> = IndexMap<Spanned<String>, Spanned<T>>;
 pub struct Table {
     pub calls: Vec<(File, Rows<row::Call>)>,
     pub rules: Vec<(File, Rows<row::Rule>)>,
+    pub asks: (File, Rows<row::Ask>),
     pub operations: Vec<(File, Rows<row::Operation>)>,
     pub doors: (File, Rows<row::Door>),
     pub sysctl: (File, IndexMap<Spanned<String>, Rows<row::SysctlName>>),
@@ -78,6 +79,12 @@ pub struct Table {
 #[serde(deny_unknown_fields)]
 struct CallsFile {
     calls: Rows<row::Call>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AsksFile {
+    asks: Rows<row::Ask>,
 }
 
 /// Reads the table under a folder.
@@ -90,11 +97,20 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
     }
     let rules = folder(&root.join("rules"))?;
     let operations = folder(&root.join("operations"))?;
+    let asks = File::open(root.join("asks.toml"))?;
+    let ask_rows = asks.parse::<AsksFile>()?.asks;
     let doors = File::open(root.join("doors.toml"))?;
     let door_rows = doors.parse()?;
     let sysctl = File::open(root.join("sysctl-names.toml"))?;
     let sysctl_rows = sysctl.parse()?;
-    Ok(Table { calls, rules, operations, doors: (doors, door_rows), sysctl: (sysctl, sysctl_rows) })
+    Ok(Table {
+        calls,
+        rules,
+        operations,
+        asks: (asks, ask_rows),
+        doors: (doors, door_rows),
+        sysctl: (sysctl, sysctl_rows),
+    })
 }
 
 /// The rows of each file of a folder.

@@ -53,6 +53,18 @@ pub struct Probe {
     pub errno: String,
 }
 
+/// A row of `table/asks.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    pub arguments: Option<Vec<i32>>,
+    pub due: Option<String>,
+    pub needs: Option<String>,
+    #[serde(default)]
+    pub drops: bool,
+    pub not_asked: Option<String>,
+}
+
 /// A row of `table/doors.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,12 +120,18 @@ pub const FIDELITIES: &[(&str, &str)] =
 pub const SYSCTL_TYPES: &[(&str, &str)] =
     &[("string", "String"), ("int", "Int"), ("long", "Long"), ("uuid", "Uuid"), ("dn_address", "DnAddress")];
 
-/// The errno names that `trigger` and `probe` may hold, with their x86 numbers (errno(3)).
+/// What an ask's `due` may hold beside errno names.
+pub const ENDS: &[&str] = &["success", "exits", "SIGILL"];
+
+/// The errno names that `trigger`, `probe` and `due` may hold, with their x86 numbers (errno(3)).
 pub const ERRNOS: &[(&str, u8)] = &[
     ("EPERM", 1),
     ("ENOENT", 2),
     ("ESRCH", 3),
+    ("EINTR", 4),
+    ("ENXIO", 6),
     ("E2BIG", 7),
+    ("ENOEXEC", 8),
     ("EBADF", 9),
     ("ECHILD", 10),
     ("EAGAIN", 11),
@@ -123,11 +141,15 @@ pub const ERRNOS: &[(&str, u8)] = &[
     ("ENODEV", 19),
     ("ENOTDIR", 20),
     ("EINVAL", 22),
+    ("EMFILE", 24),
     ("ENOTTY", 25),
     ("ESPIPE", 29),
     ("EDOM", 33),
+    ("ERANGE", 34),
     ("ENOSYS", 38),
+    ("EPROTO", 71),
     ("EOPNOTSUPP", 95),
+    ("EAFNOSUPPORT", 97),
 ];
 
 /// What a kernel without an operation may answer, beside the errnos above: other errnos, and words.

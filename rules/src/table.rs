@@ -25,6 +25,32 @@ pub struct Call {
     pub reason: Option<&'static str>,
     /// Where these facts were read.
     pub source: &'static str,
+    /// What `evercall probe` asks about it; None without a number on x86-64.
+    pub question: Option<Question>,
+}
+
+/// What `evercall probe` asks about a system call of x86-64.
+#[derive(Debug)]
+pub enum Question {
+    /// This.
+    Ask(Ask),
+    /// Nothing, and why.
+    NotAsked(&'static str),
+}
+
+/// A harmless call, and what may come of it on an unfiltered kernel.
+#[derive(Debug)]
+pub struct Ask {
+    /// The arguments; those that are not there are 0.
+    pub arguments: &'static [i32],
+    /// Errno names, `success`, `exits`, or the name of a signal.
+    pub due: &'static [&'static str],
+    /// The capability without which EPERM is due, too.
+    pub needs: Option<&'static str>,
+    /// Whether all capabilities are to be given up first.
+    pub drops: bool,
+    /// The rule whose probe it is, if it is one.
+    pub rule: Option<&'static str>,
 }
 
 /// A rule of evercall.

@@ -18,7 +18,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A small table without fault.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     (
         "calls/things.toml",
         "# Things.\n\
@@ -53,6 +53,7 @@ const FILES: [(&str, &str); 5] = [
          fidelity   = \"exact\"\n\
          source     = \"s\"\n",
     ),
+    ("asks.toml", "[asks]\nbeta = { arguments = [-1], due = \"EBADF EPERM\", needs = \"CAP_X\" }\n"),
     (
         "operations/things.toml",
         "[OLD]\n\
@@ -118,6 +119,7 @@ fn assert_fault(file: &str, old: &str, new: &str, line: usize, what: &str) {
 
 const CALLS: &str = "calls/things.toml";
 const RULES: &str = "rules/things.toml";
+const ASKS: &str = "asks.toml";
 const OPERATIONS: &str = "operations/things.toml";
 const SYSCTL: &str = "sysctl-names.toml";
 
@@ -260,6 +262,32 @@ fn dangling_and_double_names() {
 }
 
 #[test]
+fn every_call_is_asked_about_once() {
+    let row = "beta = { arguments = [-1], due = \"EBADF EPERM\", needs = \"CAP_X\" }";
+    let fault = verdict(ASKS, row, "").unwrap_err();
+    assert!(fault.starts_with("calls/things.toml:5: nothing asks about beta: "), "{fault}");
+    let twice = format!("{row}\nalpha = {{ arguments = [], due = \"success\" }}");
+    assert_fault(ASKS, row, &twice, 3, "alpha is asked about by the probe of rule alpha: take this row out");
+    for other in ["gamma", "delta"] {
+        let more = format!("{row}\n{other} = {{ arguments = [], due = \"success\" }}");
+        assert_fault(ASKS, row, &more, 3, &format!("{other} is no system call of x86-64"));
+    }
+    for (old, new, what) in [
+        ("EBADF EPERM", "EBADFD", "unknown answer \"EBADFD\""),
+        ("EBADF EPERM", "", "unknown answer \"\""),
+        ("CAP_X", "root", "needs is a capability"),
+        ("[-1]", "[1, 2, 3, 4, 5, 6, 7]", "at most six arguments"),
+        (", due = \"EBADF EPERM\"", "", "arguments and due, or not_asked alone"),
+        ("due =", "not_asked = \"w\", due =", "arguments and due, or not_asked alone"),
+    ] {
+        assert_fault(ASKS, old, new, 2, what);
+    }
+    assert_eq!(verdict(ASKS, row, "beta = { not_asked = \"why\" }"), Ok(()));
+    let beside = format!("{row}\nalpha = {{ not_asked = \"why\" }}");
+    assert_eq!(verdict(ASKS, row, &beside), Ok(()), "beside a probe");
+}
+
+#[test]
 fn no_rule_and_no_reason() {
     assert_fault(CALLS, ", reason = \"r\"", "", 6, "gamma has no rule, and no reason");
     assert_fault(
@@ -271,7 +299,8 @@ fn no_rule_and_no_reason() {
     );
     let young = "delta = { x86_64 = 12, since = \"2.6.17\", source = \"s\" }\ngamma =";
     assert_fault(CALLS, "gamma =", young, 6, "delta has no rule");
-    assert_eq!(verdict(CALLS, "gamma =", &young.replace("2.6.17", "2.6.16")), Ok(()));
+    // An old one owes no reason, only a question of `evercall probe`.
+    assert_fault(CALLS, "gamma =", &young.replace("2.6.17", "2.6.16"), 6, "nothing asks about delta");
 }
 
 #[test]

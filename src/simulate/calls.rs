@@ -46,7 +46,7 @@ impl Version {
     }
 
     /// Whether a kernel of this version has a call.
-    fn has(self, call: &Call) -> bool {
+    pub fn has(self, call: &Call) -> bool {
         // `never` is no version: a number that was only reserved.
         let Some((since, _)) = Version::read(call.since) else { return false };
         // `until` names the last kernel that had it, 5.4.7 being a 5.4.

@@ -34,3 +34,8 @@ pub fn number(name: &str) -> Option<u32> {
 pub fn names() -> impl Iterator<Item = &'static str> {
     ERRNOS.iter().map(|(name, _)| *name)
 }
+
+/// The name of a number: of two the one that comes first in errno(3).
+pub fn name(number: i64) -> Option<&'static str> {
+    ERRNOS.iter().find(|(_, known)| i64::from(*known) == number).map(|(name, _)| *name)
+}

@@ -9,8 +9,23 @@ use std::path::Path;
 
 const OPTION: &str = "--profile";
 
-/// The version that is read here. It grows when a field changes its meaning or goes away.
-const VERSION: u32 = 1;
+/// The version that is read here, and written by `evercall probe`. It grows when a field changes its meaning or
+/// goes away.
+pub const VERSION: u32 = 1;
+
+/// The words for an answer, beside the names of errnos.
+pub mod words {
+    /// Carries the call out, or answers an errno that depends on the arguments.
+    pub const ANSWERS: &str = "answers";
+    /// Kills the process.
+    pub const KILLED: &str = "killed";
+    /// Sends a SIGSYS that can be caught.
+    pub const TRAPPED: &str = "trapped";
+    /// Was not asked.
+    pub const NOT_ASKED: &str = "not asked";
+    /// Was asked, and did not come back in time.
+    pub const NO_ANSWER: &str = "no answer";
+}
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -47,12 +62,14 @@ fn parse(text: &str, origin: &str) -> Result<Vec<Layer>, String> {
 
 fn answer(name: &str, answer: &str) -> Result<SeccompAction, String> {
     Ok(match answer {
-        "answers" => SeccompAction::Allow,
-        "killed" => SeccompAction::KillProcess,
-        "trapped" => SeccompAction::Trap,
+        // What is not known is let through.
+        words::ANSWERS | words::NOT_ASKED | words::NO_ANSWER => SeccompAction::Allow,
+        words::KILLED => SeccompAction::KillProcess,
+        words::TRAPPED => SeccompAction::Trap,
         errno => SeccompAction::Errno(errno::number(errno).ok_or_else(|| {
             format!(
-                "{name}: {errno} is no answer of a host: answers, killed, trapped, or the name of an errno"
+                "{name}: {errno} is no answer of a host: answers, killed, trapped, not asked, no answer, or the \
+                 name of an errno"
             )
         })?),
     })
@@ -69,7 +86,7 @@ mod tests {
         fn no_text_is_too_damaged(
             version in 0..3u32,
             name in "statx|clone3|[a-z_0-9]{0,9}",
-            answer in "answers|killed|trapped|E[A-Z]{2,5}|\\PC{0,6}",
+            answer in "answers|killed|trapped|not asked|no answer|E[A-Z]{2,5}|\\PC{0,6}",
             cut in 0..80usize,
         ) {
             let whole = serde_json::json!({"version": version, "syscalls": {name: answer}}).to_string();

@@ -3,7 +3,7 @@
 pub mod calls;
 pub mod containers;
 pub mod errno;
-mod host;
+pub mod host;
 mod layer;
 
 use crate::exec::{self, Refused};

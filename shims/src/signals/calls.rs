@@ -91,9 +91,12 @@ pub fn change_mask<const N: usize>(args: [usize; N], native: impl Fn([usize; N])
     result
 }
 
-/// signalfd(2): SIGSEGV never comes by a descriptor.
+/// signalfd(2): SIGSEGV never comes by a descriptor while its handler is ours.
 pub fn without_segv<const N: usize>(mut args: [usize; N], native: impl Fn([usize; N]) -> isize) -> isize {
     let Some(slot) = args.get_mut(1) else { return native(args) };
+    if kept(libc::SIGSEGV as usize).is_none() {
+        return native(args);
+    }
     let set = memory::get::<u64>(User(*slot)).ok().map(|set| [set & !SEGV; 1]);
     if let Some(set) = &set {
         *slot = set.as_ptr() as usize;
