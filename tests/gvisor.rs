@@ -84,6 +84,23 @@ print(os.copy_file_range(from_, to, 100, 10, 5), os.pread(to, 20, 5))'",
     assert_eq!(evercall, "100 b'6\\n7\\n8\\n9\\n10\\n11\\n12\\n13\\n'\nexit status: 0");
 }
 
+/// remap_file_pages, which gVisor does not have, and sync_file_range, of which it lacks some flags: RocksDB asks for
+/// these. The oracle is this machine.
+#[test]
+fn files_are_remapped_and_written_out() {
+    if let Some(why) = no_sandbox() {
+        skip!("{why}");
+    }
+    let script = format!("/usr/bin/python3 {}", root().join("test-programs/ranges.py").display());
+    let folder = tempfile::tempdir().unwrap();
+    let native = told(&common::bare("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap());
+    let [bare, evercall] = both(&script);
+    assert!(native.contains("remap_file_pages 0 Success b'2' b'1'"), "{native}");
+    assert!(bare.contains("remap_file_pages -1 Function not implemented b'0' b'1'"), "{bare}");
+    assert!(bare.contains("sync_file_range 3 -1 Function not implemented"), "{bare}");
+    assert_eq!(evercall, native);
+}
+
 /// ustat and sysfs, which gVisor does not have, and _sysctl, which it refuses with EPERM, though no filter stands.
 #[test]
 fn old_calls_are_answered() {
