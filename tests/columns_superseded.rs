@@ -259,3 +259,18 @@ fn a_thread_is_cancelled_in_libcs_own_functions() {
         }
     }
 }
+
+/// musl makes these very calls in its functions, and its select leaves the program's time alone.
+#[test]
+fn musls_functions_are_as_native() {
+    let differences = [
+        ("poll timeout=12 chk=8", "musl has no __poll_chk"),
+        ("poll list=110:1 chk=16", "musl has no __poll_chk"),
+    ];
+    let both = |name: &str, calls: &[&'static str]| {
+        assert_third_equals_first(&format!("{name}.musl"), &["symbol"], &with_symbols(calls), &differences);
+    };
+    both("superseded_paths", &["access"]);
+    both("superseded_descriptors", &["pipe", "dup2"]);
+    both("superseded_waits", &["select", "poll"]);
+}

@@ -4,7 +4,7 @@ use super::{by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::memory;
-use crate::next::Next;
+use crate::next::{self, Next};
 use crate::probe;
 use crate::start;
 use crate::state;
@@ -72,6 +72,45 @@ macro_rules! sysctl_door {
 
 sysctl_door!(sysctl);
 sysctl_door!(__sysctl);
+
+macro_rules! select_door {
+    ($symbol:ident) => {
+        /// libc's `select(2)`. musl's leaves the program's time as it is: the rule gets a copy of it there.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $symbol(
+            count: usize,
+            read: usize,
+            write: usize,
+            except: usize,
+            time: usize,
+        ) -> isize {
+            static NEXT: Next = Next::unknown();
+            if state::handed_on(&state::SYMBOLS_HANDED_ON, RuleId::Select.slot()) {
+                if let Some(next) = NEXT.known() {
+                    // SAFETY: the caller's own call, to whom it would have gone without us.
+                    return unsafe { next(count, read, write, except, time, 0) };
+                }
+            }
+            let own = [count, read, write, except, time, 0];
+            let mut args = own;
+            let mut copy =
+                if time != 0 && libc_keeps_time() { memory::get::<[i64; 2]>(User(time)).ok() } else { None };
+            if let ([.., last, _], Some(copy)) = (&mut args, &mut copy) {
+                *last = copy.as_mut_ptr() as usize;
+            }
+            door(RuleId::Select, &NEXT, stringify!($symbol).as_bytes(), own, args)
+        }
+    };
+}
+
+select_door!(select);
+select_door!(__select);
+
+/// Whether the libc is musl.
+fn libc_keeps_time() -> bool {
+    static GLIBC: Next = Next::unknown();
+    GLIBC.find(b"gnu_get_libc_version").is_none() && !next::is_uclibc()
+}
 
 /// `poll` as fortified programs call it, with the list's size in bytes.
 #[unsafe(no_mangle)]
