@@ -30,10 +30,11 @@ pub fn open(path: &Path) -> io::Result<(Box<dyn Read>, ProgressBar)> {
 fn bar(path: &Path, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
     let name: String = path.to_string_lossy().chars().filter(|c| !c.is_control()).collect();
-    bar.set_message(format!("{name} ({})", HumanBytes(length)));
+    // Each of these draws.
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent}%") {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar.set_message(format!("{name} ({})", HumanBytes(length)));
     bar
 }
 
