@@ -96,11 +96,11 @@ pub fn dispatch(
                     // A filter trapped the call, and the handler has carried it out.
                     return answer;
                 }
-                let known = rule.acts_on_results() && state::answers(rule);
+                let known = rule.acts_on_results() && state::answers(doors, rule);
                 let verdict = if known { Verdict::Answers } else { probe::verdict(rule, args, answer) };
                 match verdict {
                     Verdict::Answers if rule.acts_on_results() => {
-                        state::keep_answers(rule);
+                        state::keep_answers(doors, rule);
                         if !rule.acts_on(answer) {
                             return answer;
                         }

@@ -22,6 +22,9 @@ static ACTS: Bitmap = filled([0; SLOT_WORDS]);
 /// Slots whose call the host has, though it is asked each time, since some of its answers are translated.
 static ANSWERS: Bitmap = filled([0; SLOT_WORDS]);
 
+/// The same of libc's symbols, which may make another call (glibc's setrlimit).
+static SYMBOLS_ANSWER: Bitmap = filled([0; SLOT_WORDS]);
+
 const fn filled(words: [u64; SLOT_WORDS]) -> Bitmap {
     let mut map = [const { AtomicU64::new(0) }; SLOT_WORDS];
     let mut index = 0;
@@ -93,13 +96,17 @@ pub fn acts(rule: RuleId) -> bool {
 }
 
 /// Whether the host is known to have the call of a rule that acts on some of its answers.
-pub fn answers(rule: RuleId) -> bool {
-    is_set(&ANSWERS, rule.slot())
+pub fn answers(doors: &Bitmap, rule: RuleId) -> bool {
+    is_set(answers_of(doors), rule.slot())
+}
+
+fn answers_of(doors: &Bitmap) -> &'static Bitmap {
+    if core::ptr::eq(doors, &SYMBOLS_HANDED_ON) { &SYMBOLS_ANSWER } else { &ANSWERS }
 }
 
 /// The host has the call: its EPERM is its own.
-pub fn keep_answers(rule: RuleId) {
-    set(&ANSWERS, rule.slot());
+pub fn keep_answers(doors: &Bitmap, rule: RuleId) {
+    set(answers_of(doors), rule.slot());
 }
 
 /// Every rule asks again.

@@ -35,7 +35,8 @@ pub(super) fn kernel_first(
     let errno_before = errno::get();
     let native = || {
         let Some(function) = next.find(name) else { return raw(rule, args) };
-        let known = state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) || state::answers(rule);
+        let doors = &state::SYMBOLS_HANDED_ON;
+        let known = state::handed_on(doors, rule.slot()) || state::answers(doors, rule);
         if start::ready() && !known {
             let answer = question();
             if probe::may_be_refused(answer) {
