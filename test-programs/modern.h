@@ -1,7 +1,7 @@
-/* What modern_io, modern_events and the superseded_ programs share: a line `CALL KEY=VALUE...` makes one call through a door, and its
- * outcome is printed behind it. `PROGRAM syscall|symbol` makes the checks of the program's own list;
- * `PROGRAM ask` reads lines `DOOR CALL KEY=VALUE...`, DOOR being inline (the instruction, past every
- * preload), syscall (libc's function) or symbol (as libc exports it, where it does). */
+/* What modern_io, modern_events, the superseded_ and some results_ programs share: a line `CALL KEY=VALUE...` makes
+ * one call through a door, and its outcome is printed behind it. `PROGRAM syscall|symbol` makes the checks of the
+ * program's own list; `PROGRAM ask` reads lines `DOOR CALL KEY=VALUE...`, DOOR being inline (the instruction, past
+ * every preload), syscall (libc's function) or symbol (as libc exports it, where it does). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -158,7 +158,7 @@ static void pattern(unsigned char *to, size_t length, unsigned seed)
 }
 
 /* The result of a call, its errno where it failed, and a complaint where it did not and changed errno. */
-__attribute__((unused)) static void outcome_of(long result)
+__attribute__((unused)) static void outcome(long result)
 {
     int error = errno;
     printf(" %ld", result);

@@ -9,16 +9,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-static void outcome(long result)
-{
-    int error = errno;
-    printf(" %ld", result);
-    if (result < 0)
-        printf(" errno %d", error);
-    else if (error != UNTOUCHED)
-        printf(" but errno %d", error);
-}
-
 /* A fresh descriptor's flags; it is closed. */
 static void show(long fd)
 {

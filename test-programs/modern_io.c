@@ -3,16 +3,6 @@
 #include "modern.h"
 #include <sys/uio.h>
 
-static void outcome(long result)
-{
-    int error = errno;
-    printf(" %ld", result);
-    if (result < 0)
-        printf(" errno %d", error);
-    else if (error != UNTOUCHED)
-        printf(" but errno %d", error);
-}
-
 /* getrandom len= flags= buf= via=: how many, whether they are fresh, whether the rest was kept. */
 static void check_random(long call_number, const char *name, size_t length, const long *a, unsigned char *buffer)
 {

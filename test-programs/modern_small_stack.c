@@ -1,16 +1,13 @@
 /* modern_small_stack: one call by each rule of the younger calls of processes, limits, memory and clocks, on a thread's
  * stack of 16 KiB, guard page included. Prints `done`; a stack that is too small ends in SIGSEGV. */
 #define _GNU_SOURCE
-#include <pthread.h>
+#include "small_stack.h"
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { STACK = 16384, GUARD = 4096 };
 
 static uint64_t clone_arguments[512], limit[2], places[4];
 static uint32_t attributes[1024] = {4096};
@@ -46,14 +43,8 @@ static void *calls(void *unused)
 
 int main(void)
 {
-    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(stack, GUARD, PROT_NONE);
-    pthread_t id;
-    pthread_attr_t own;
-    pthread_attr_init(&own);
-    if (pthread_attr_setstack(&own, stack, STACK) || pthread_create(&id, &own, calls, NULL))
+    if (on_small_stack(calls))
         return 1;
-    pthread_join(id, NULL);
     puts("done");
     return 0;
 }

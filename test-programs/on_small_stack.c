@@ -2,13 +2,11 @@
  * with an environment of VARIABLES variables and nothing of ours, on a stack of
  * 16 KiB with its guard page. Prints the wrong answers; a stack that is too small ends in SIGSEGV. */
 #include "translate.h"
-#include <pthread.h>
+#include "small_stack.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-enum { STACK = 16384, GUARD = 4096 };
 static char **arguments, **environment;
 static volatile unsigned wrong = -1;
 
@@ -43,17 +41,11 @@ int main(int argc, char **argv)
     for (int i = 0; i < count; i++)
         if (asprintf(&environment[i], "VARIABLE_%d=value", i) < 0)
             return 1;
-    char *stack = mmap(0, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(stack, GUARD, PROT_NONE);
     if (!strcmp(argv[1], "thread")) {
-        pthread_t id;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        if (pthread_attr_setstack(&attributes, stack, STACK) || pthread_create(&id, &attributes, thread, 0))
+        if (on_small_stack(thread))
             return 1;
-        pthread_join(id, 0);
     } else {
-        stack_t alternative = {.ss_sp = stack, .ss_size = STACK};
+        stack_t alternative = {.ss_sp = small_stack(), .ss_size = STACK};
         struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK | SA_NODEFER};
         if (sigaltstack(&alternative, 0) || sigaction(SIGUSR1, &action, 0))
             return 1;

@@ -5,16 +5,6 @@
 
 enum { WRITER = 201 };
 
-static void outcome(long result)
-{
-    int error = errno;
-    printf(" %ld", result);
-    if (result < 0)
-        printf(" errno %d", error);
-    else if (error != UNTOUCHED)
-        printf(" but errno %d", error);
-}
-
 /* A number as a place of 8 bytes that holds it; else the place as named. */
 static long long *offset(const char *key)
 {

@@ -1,15 +1,14 @@
 /* results_small_stack: one call by each rule of calls that answer otherwise than they used to, on a thread's stack of
  * 16 KiB, guard page included. Prints `done`; a stack that is too small ends in SIGSEGV. */
 #define _GNU_SOURCE
+#include "small_stack.h"
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { STACK = 16384, GUARD = 4096, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 static unsigned long mask[128], stack_of_signals[3];
 static const struct timespec short_time = {0, 1000};
@@ -45,14 +44,8 @@ int main(void)
 {
     stack_of_signals[0] = (unsigned long)mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     stack_of_signals[2] = 8192;
-    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    mprotect(stack, GUARD, PROT_NONE);
-    pthread_t id;
-    pthread_attr_t own;
-    pthread_attr_init(&own);
-    if (pthread_attr_setstack(&own, stack, STACK) || pthread_create(&id, &own, calls, NULL))
+    if (on_small_stack(calls))
         return 1;
-    pthread_join(id, NULL);
     puts("done");
     return 0;
 }

@@ -11,7 +11,7 @@ static void show_descriptor(long fd)
     char path[64], what[64] = "none";
     struct stat stat = {0};
     if (fd < 0) {
-        outcome_of(fd);
+        outcome(fd);
         return;
     }
     int error = errno;
@@ -134,7 +134,7 @@ static void make_pipe(void)
     int error = errno;
     setrlimit(RLIMIT_NOFILE, &old);
     errno = error;
-    outcome_of(result);
+    outcome(result);
     if (result == 0) {
         errno = UNTOUCHED;
         show_descriptor(fds[0]);
@@ -162,7 +162,7 @@ static void make_dup2(void)
     setrlimit(RLIMIT_NOFILE, &limit);
     long a[6] = {number("old", 100), number("new", 150)};
     long result = made(SYS_dup2, "dup2", INT, a);
-    outcome_of(result);
+    outcome(result);
     setrlimit(RLIMIT_NOFILE, &old);
     if (result >= 0) {
         fstatat((int)result, "", &one, AT_EMPTY_PATH);
@@ -214,7 +214,7 @@ static void make_getdents(void)
         long a[6] = {fd, (long)buffer, size};
         long result = made(SYS_getdents, NULL, LONG, a);
         int error = errno;
-        outcome_of(result);
+        outcome(result);
         // Numbers of files are another folder's elsewhere.
         for (long at = 0; shown && at + 20 < result; at += *(unsigned short *)(buffer + at + 16)) {
             printf("%s", *(unsigned long *)(buffer + at) ? "" : " no number");
@@ -259,7 +259,7 @@ static void make_getrlimit(void)
     struct rlimit *limit = place(value("buf", "buf"), sizeof *limit);
     long a[6] = {number("resource", RLIMIT_NOFILE), (long)limit};
     long result = made(SYS_getrlimit, "getrlimit", INT, a);
-    outcome_of(result);
+    outcome(result);
     if (result == 0)
         printf(" %llx %llx", (unsigned long long)limit->rlim_cur, (unsigned long long)limit->rlim_max);
 }
@@ -290,7 +290,7 @@ static void make_setrlimit(void)
     int error = errno;
     syscall(SYS_prlimit64, 0, resource, NULL, &now);
     errno = error;
-    outcome_of(result);
+    outcome(result);
     printf(" %llx %llx", (unsigned long long)now.rlim_cur, (unsigned long long)now.rlim_max);
     fflush(stdout);
     _exit(0);

@@ -137,7 +137,7 @@ static void *path(const char *key)
 static void plain(long call_number, const char *name, const long *a)
 {
     look();
-    outcome_of(made(call_number, name, INT, a));
+    outcome(made(call_number, name, INT, a));
     show_changes();
 }
 
@@ -147,7 +147,7 @@ static void opened(long call_number, const char *name, const long *a)
     look();
     long fd = made(call_number, name, INT, a);
     if (fd < 0) {
-        outcome_of(fd);
+        outcome(fd);
     } else {
         int flags = fcntl((int)fd, F_GETFL), descriptor_flags = fcntl((int)fd, F_GETFD);
         fstatat((int)fd, "", &stat, AT_EMPTY_PATH);
@@ -202,7 +202,7 @@ static void make_symlink(void) { two_paths(SYS_symlink); }
 static void show_stat(long result, void *at)
 {
     struct stat copy;
-    outcome_of(result);
+    outcome(result);
     if (result)
         return;
     memcpy(&copy, at, sizeof copy);
@@ -256,7 +256,7 @@ static void make_readlink(void)
     unsigned char *to = place(value("buf", "buf"), 40);
     long a[6] = {(long)path("path"), (long)to, number("size", 40)};
     long result = made(SYS_readlink, NULL, INT, a);
-    outcome_of(result);
+    outcome(result);
     if (result > 0 && result <= 40 && !value("buf", NULL))
         printf(" bytes %08x", hash(2166136261u, to, 40));
     show_changes();

@@ -86,7 +86,7 @@ static long waited(long call_number, const char *name, const long *a, long long 
     if (interrupted)
         pthread_join(thread, NULL);
     errno = error;
-    outcome_of(result);
+    outcome(result);
     if (interrupted)
         printf(", %d handled", handled);
     return result;
@@ -216,7 +216,7 @@ static void make_alarm(void)
     signal(SIGALRM, SIG_IGN);
     setitimer(ITIMER_REAL, &before, NULL);
     long a[6] = {number("seconds", 0)};
-    outcome_of(made(SYS_alarm, NULL, INT, a));
+    outcome(made(SYS_alarm, NULL, INT, a));
     getitimer(ITIMER_REAL, &after);
     long long micros = after.it_value.tv_sec * 1000000LL + after.it_value.tv_usec;
     printf(" then %lld again %ld", (micros + 900000) / 1000000, (long)after.it_interval.tv_sec);
@@ -236,7 +236,7 @@ static void make_time(void)
     clock_gettime(CLOCK_REALTIME_COARSE, &after);
     if (result < 0) {
         errno = error;
-        outcome_of(result);
+        outcome(result);
     } else {
         printf(" %s, errno %d", result >= before.tv_sec && result <= after.tv_sec ? "now" : "another time", error);
         if (is("to", "buf"))
@@ -255,7 +255,7 @@ static void child(long made_by, int writer, int reader, int shared, int waits)
     int status = 0, error = errno;
     if (made_by < 0) {
         errno = error;
-        outcome_of(made_by);
+        outcome(made_by);
         return;
     }
     struct pollfd ready = {reader, POLLIN, 0};

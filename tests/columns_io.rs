@@ -3,11 +3,14 @@
 
 #[path = "common/ask.rs"]
 mod ask;
+#[path = "common/cancellation.rs"]
+mod cancellation;
 #[path = "common/columns.rs"]
 mod columns;
 mod common;
 
 use ask::{answers, ask_denied, ask_repaired, failure, outcome};
+use cancellation::assert_cancelled_in_libcs_own;
 use columns::assert_third_equals_first;
 use common::number;
 
@@ -137,14 +140,5 @@ fn eperm_that_proves_nothing_stays() {
 /// Where the host answers, the doors hand on to libc, whose functions stay cancellation points.
 #[test]
 fn a_thread_is_cancelled_in_libcs_own_functions() {
-    for call in ["accept4", "recvmmsg", "preadv2", "epoll_pwait"] {
-        for preload in [false, true] {
-            let mut command = common::bare(common::program("cancel_modern"));
-            if preload {
-                command.env("LD_PRELOAD", common::shim());
-            }
-            let output = common::text(&common::succeed(command.arg(call)).stdout);
-            assert_eq!(output, "cleanup outer\ncancelled\n", "{call} under the shim: {preload}");
-        }
-    }
+    assert_cancelled_in_libcs_own(&["accept4", "recvmmsg", "preadv2", "epoll_pwait"]);
 }

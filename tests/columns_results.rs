@@ -3,11 +3,14 @@
 
 #[path = "common/ask.rs"]
 mod ask;
+#[path = "common/cancellation.rs"]
+mod cancellation;
 mod common;
 #[path = "common/lines.rs"]
 mod lines;
 
 use ask::{answer, answers, ask, outcome};
+use cancellation::assert_cancelled_in_libcs_own;
 use common::{bare, command, output, program, shim, succeed, text};
 use serde_json::{Value, json};
 use std::fs;
@@ -338,16 +341,7 @@ fn only_what_is_translated_is_logged() {
 /// Where the host answers, the doors hand on to libc, whose functions stay cancellation points.
 #[test]
 fn a_thread_is_cancelled_in_libcs_own_functions() {
-    for call in ["nanosleep", "clock_nanosleep", "sleep", "usleep", "splice"] {
-        for preload in [false, true] {
-            let mut command = bare(program("cancel_modern"));
-            if preload {
-                command.env("LD_PRELOAD", shim());
-            }
-            let output = text(&succeed(command.arg(call)).stdout);
-            assert_eq!(output, "cleanup outer\ncancelled\n", "{call} under the shim: {preload}");
-        }
-    }
+    assert_cancelled_in_libcs_own(&["nanosleep", "clock_nanosleep", "sleep", "usleep", "splice"]);
 }
 
 /// One call by each rule on a small stack, with the log in both forms.

@@ -3,11 +3,14 @@
 
 #[path = "common/ask.rs"]
 mod ask;
+#[path = "common/cancellation.rs"]
+mod cancellation;
 #[path = "common/columns.rs"]
 mod columns;
 mod common;
 
 use ask::{answer, answers};
+use cancellation::assert_cancelled_in_libcs_own;
 use columns::assert_third_equals_first;
 use common::{bare, denied, program, shim, succeed, text};
 use evercall_rules::table::Rule;
@@ -248,16 +251,7 @@ fn a_shell_and_its_children_run_under_the_trap() {
 /// A door on a libc's blocking function hands on to it where the host answers, so that it stays a cancellation point.
 #[test]
 fn a_thread_is_cancelled_in_libcs_own_functions() {
-    for call in ["poll", "select"] {
-        for preload in [false, true] {
-            let mut command = bare(program("cancel_modern"));
-            if preload {
-                command.env("LD_PRELOAD", shim());
-            }
-            let output = text(&succeed(command.arg(call)).stdout);
-            assert_eq!(output, "cleanup outer\ncancelled\n", "{call} under the shim: {preload}");
-        }
-    }
+    assert_cancelled_in_libcs_own(&["poll", "select"]);
 }
 
 /// musl makes these very calls in its functions, and its select leaves the program's time alone.

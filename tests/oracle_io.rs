@@ -5,14 +5,15 @@
 #[path = "common/ask.rs"]
 mod ask;
 mod common;
+#[path = "common/side_by_side.rs"]
+mod side_by_side;
 
 use ask::answers;
 use common::{bare, denied, program, shim};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::FileFailurePersistence;
-use std::process::Command;
+use side_by_side::{SideBySide, config, edges, maybe};
 
 /// The rules that answer as the kernel does.
 const RULES: &str = "getrandom,copy_file_range,preadv,pwritev,preadv2,pwritev2,sync_file_range,fallocate,\
@@ -22,32 +23,10 @@ const RULES: &str = "getrandom,copy_file_range,preadv,pwritev,preadv2,pwritev2,s
 /// Calls whose libc symbols are doors of another family, or that have none: by number only.
 const BY_NUMBER: [&str; 3] = ["signalfd4", "epoll_pwait", "epoll_pwait2"];
 
-fn forced(name: &str) -> Command {
-    let mut command = bare(program(name));
-    command.arg("ask").env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", RULES);
-    command
-}
-
-/// The first question that the kernel and a rule answer differently.
-fn difference(name: &str, questions: &[String]) -> Option<String> {
-    let doors = |question: &String| {
-        let by_number = BY_NUMBER.iter().any(|call| question.starts_with(&format!("{call} ")));
-        ["inline", "syscall", if by_number { "syscall" } else { "symbol" }]
-    };
-    let lines: Vec<String> =
-        questions.iter().flat_map(|q| doors(q).map(|door| format!("{door} {q}"))).collect();
-    let all = answers(&mut forced(name), &lines);
-    questions.iter().zip(all.chunks(3)).find_map(|(question, three)| {
-        let same = three[0] == three[1] && three[0] == three[2];
-        (!same).then(|| {
-            format!("{question}\n  kernel {}\n  number {}\n  symbol {}", three[0], three[1], three[2])
-        })
-    })
-}
-
-/// Numbers around some edges.
-fn edges(edges: &'static [i64], most: i64) -> impl Strategy<Value = i64> {
-    prop_oneof![3 => 0..most, 2 => select(edges), 1 => (select(edges), -3..3i64).prop_map(|(e, d)| e.wrapping_add(d))]
+/// A program and all rules.
+fn in_program(program: &str) -> SideBySide<'_> {
+    let has_symbol = |question: &str| !BY_NUMBER.iter().any(|call| question.starts_with(&format!("{call} ")));
+    SideBySide { program, rules: RULES, has_symbol }
 }
 
 fn place() -> impl Strategy<Value = &'static str> {
@@ -67,11 +46,6 @@ fn random() -> impl Strategy<Value = String> {
             format!("getrandom len={length} buf={buffer} flags={flags}{via}")
         },
     )
-}
-
-/// `key=value`, or nothing.
-fn maybe(key: &'static str, value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), value.prop_map(move |value| format!(" {key}={value}"))]
 }
 
 fn copy() -> impl Strategy<Value = String> {
@@ -286,15 +260,6 @@ fn futexes() -> impl Strategy<Value = String> {
     prop_oneof![wake, wait, requeue]
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        max_shrink_time: 15_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
     #![proptest_config(config(60))]
 
@@ -303,9 +268,7 @@ proptest! {
     fn io_by_the_rules_is_as_by_the_kernel(
         questions in vec(prop_oneof![1 => random(), 3 => copy(), 4 => vectors(), 1 => storage()], 40..80)
     ) {
-        if let Some(difference) = difference("modern_io", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        in_program("modern_io").assert_same(&questions)?;
     }
 
     /// Descriptors, waits, messages and futexes by the rules have the kernel's outcome.
@@ -313,9 +276,7 @@ proptest! {
     fn descriptors_and_events_by_the_rules_are_as_by_the_kernel(
         questions in vec(prop_oneof![2 => descriptors(), 2 => waits(), 2 => messages(), 1 => futexes()], 40..80)
     ) {
-        if let Some(difference) = difference("modern_events", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        in_program("modern_events").assert_same(&questions)?;
     }
 
     /// preadv2 and pwritev2 where preadv and pwritev are refused too, and the kernel's check of a vector by

@@ -6,14 +6,14 @@ mod ask;
 #[path = "common/columns.rs"]
 mod columns;
 mod common;
+#[path = "common/side_by_side.rs"]
+mod side_by_side;
 
-use ask::answers;
 use columns::assert_third_equals_first;
-use common::{bare, program, shim};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::FileFailurePersistence;
+use side_by_side::{SideBySide, config};
 
 /// START:BYTES:PGOFF:FLAGS:PROT.
 fn call() -> impl Strategy<Value = String> {
@@ -45,31 +45,13 @@ fn question() -> impl Strategy<Value = String> {
     })
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        max_shrink_time: 15_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
     #![proptest_config(config(40))]
 
     #[test]
     fn remapped_pages_are_as_by_the_kernel(questions in vec(question(), 10..30)) {
-        let lines: Vec<String> = questions
-            .iter()
-            .flat_map(|q| ["inline", "syscall", "symbol"].map(|door| format!("{door} {q}")))
-            .collect();
-        let mut command = bare(program("results_memory"));
-        command.arg("ask").env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", "remap_file_pages");
-        let all = answers(&mut command, &lines);
-        for (question, three) in questions.iter().zip(all.chunks(3)) {
-            prop_assert_eq!(&three[0], &three[1], "{} by number", question);
-            prop_assert_eq!(&three[0], &three[2], "{} by symbol", question);
-        }
+        let memory = SideBySide { program: "results_memory", rules: "remap_file_pages", has_symbol: |_| true };
+        memory.assert_same(&questions)?;
     }
 }
 

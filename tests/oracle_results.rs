@@ -5,47 +5,17 @@
 #[path = "common/ask.rs"]
 mod ask;
 mod common;
+#[path = "common/side_by_side.rs"]
+mod side_by_side;
 
 use ask::answers;
-use common::{bare, program, shim};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::FileFailurePersistence;
-use std::process::Command;
+use side_by_side::{SideBySide, config, edges, maybe};
 
-const RULES: &str = "sendfile,splice";
-
-fn forced(name: &str) -> Command {
-    let mut command = bare(program(name));
-    command.arg("ask").env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", RULES);
-    command
-}
-
-/// The first question that the kernel and a rule answer differently.
-fn difference(name: &str, questions: &[String]) -> Option<String> {
-    let lines: Vec<String> = questions
-        .iter()
-        .flat_map(|q| ["inline", "syscall", "symbol"].map(|door| format!("{door} {q}")))
-        .collect();
-    let all = answers(&mut forced(name), &lines);
-    questions.iter().zip(all.chunks(3)).find_map(|(question, three)| {
-        let same = three[0] == three[1] && three[0] == three[2];
-        (!same).then(|| {
-            format!("{question}\n  kernel {}\n  number {}\n  symbol {}", three[0], three[1], three[2])
-        })
-    })
-}
-
-/// Numbers around some edges.
-fn edges(edges: &'static [i64], most: i64) -> impl Strategy<Value = i64> {
-    prop_oneof![3 => 0..most, 2 => select(edges), 1 => (select(edges), -3..3i64).prop_map(|(e, d)| e.wrapping_add(d))]
-}
-
-/// `key=value`, or nothing.
-fn maybe(key: &'static str, value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), value.prop_map(move |value| format!(" {key}={value}"))]
-}
+const FILES: SideBySide =
+    SideBySide { program: "results_files", rules: "sendfile,splice", has_symbol: |_| true };
 
 fn offset() -> impl Strategy<Value = String> {
     const FAR: &[i64] = &[0, 1000, 4096, i64::MIN + 3, -1, -500, 1 << 40];
@@ -210,30 +180,17 @@ fn assert_same(rules: &str, questions: &[String]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        max_shrink_time: 15_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
     #![proptest_config(config(60))]
 
     #[test]
     fn sendfile_by_the_rule_is_as_by_the_kernel(questions in vec(sendfile(), 40..80)) {
-        if let Some(difference) = difference("results_files", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        FILES.assert_same(&questions)?;
     }
 
     #[test]
     fn splice_by_the_rule_is_as_by_the_kernel(questions in vec(splice(), 40..80)) {
-        if let Some(difference) = difference("results_files", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        FILES.assert_same(&questions)?;
     }
 
     #[test]

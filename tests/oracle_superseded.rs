@@ -5,6 +5,8 @@
 #[path = "common/ask.rs"]
 mod ask;
 mod common;
+#[path = "common/side_by_side.rs"]
+mod side_by_side;
 
 use ask::answers;
 use common::{bare, program, shim};
@@ -12,37 +14,25 @@ use evercall_rules::table::{RULES, Rule};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::FileFailurePersistence;
-use std::process::Command;
+use side_by_side::{SideBySide, config};
+use std::sync::LazyLock;
 
 /// The rules of `rules/table/rules/superseded.toml`.
-fn rules() -> String {
-    let names = RULES.iter().filter(|rule| rule.family == "superseded").map(|rule| rule.name);
-    names.collect::<Vec<_>>().join(",")
+fn rules() -> &'static str {
+    static NAMES: LazyLock<String> = LazyLock::new(|| {
+        let names = RULES.iter().filter(|rule| rule.family == "superseded").map(|rule| rule.name);
+        names.collect::<Vec<_>>().join(",")
+    });
+    &NAMES
 }
 
-fn forced(name: &str) -> Command {
-    let mut command = bare(program(name));
-    command.arg("ask").env("LD_PRELOAD", shim()).env("EVERCALL_FORCE", rules());
-    command
-}
-
-/// The first question that the kernel and a rule answer differently.
-fn difference(name: &str, questions: &[String]) -> Option<String> {
-    let doors = |question: &String| {
+/// A program and its rules.
+fn in_program(program: &str) -> SideBySide<'_> {
+    let has_symbol = |question: &str| {
         let call = question.split(' ').next().unwrap_or_default();
-        let has_symbol = Rule::of_call(call).is_some_and(|rule| !rule.symbols.is_empty());
-        ["inline", "syscall", if has_symbol { "symbol" } else { "syscall" }]
+        Rule::of_call(call).is_some_and(|rule| !rule.symbols.is_empty())
     };
-    let lines: Vec<String> =
-        questions.iter().flat_map(|q| doors(q).map(|door| format!("{door} {q}"))).collect();
-    let all = answers(&mut forced(name), &lines);
-    questions.iter().zip(all.chunks(3)).find_map(|(question, three)| {
-        let same = three[0] == three[1] && three[0] == three[2];
-        (!same).then(|| {
-            format!("{question}\n  kernel {}\n  number {}\n  symbol {}", three[0], three[1], three[2])
-        })
-    })
+    SideBySide { program, rules: rules(), has_symbol }
 }
 
 /// Names of the tree, and what is none.
@@ -293,40 +283,25 @@ fn waits() -> impl Strategy<Value = String> {
     prop_oneof![4 => select_call, 3 => poll, 2 => epoll, 1 => alarm, 1 => time, 1 => Just("fork".to_owned()), 1 => Just("vfork".to_owned())]
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 50,
-        max_shrink_time: 15_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(50))]
 
     /// Files are opened, made, named and removed by the rules as by the kernel.
     #[test]
     fn paths_by_the_rules_are_as_by_the_kernel(questions in vec(paths(), 40..80)) {
-        if let Some(difference) = difference("superseded_paths", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        in_program("superseded_paths").assert_same(&questions)?;
     }
 
     /// Descriptors, entries of folders and limits by the rules are as by the kernel.
     #[test]
     fn descriptors_by_the_rules_are_as_by_the_kernel(questions in vec(descriptors(), 40..80)) {
-        if let Some(difference) = difference("superseded_descriptors", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        in_program("superseded_descriptors").assert_same(&questions)?;
     }
 
     /// Waits, the time left of them, alarms, the clock and children by the rules are as by the kernel.
     #[test]
     fn waits_by_the_rules_are_as_by_the_kernel(questions in vec(waits(), 20..50)) {
-        if let Some(difference) = difference("superseded_waits", &questions) {
-            return Err(TestCaseError::fail(difference));
-        }
+        in_program("superseded_waits").assert_same(&questions)?;
     }
 }
 
@@ -347,9 +322,10 @@ fn a_signal_ends_each_wait() {
     ];
     let questions: Vec<String> =
         waits.iter().flat_map(|wait| ["plain", "restart"].map(|how| format!("{wait} eintr={how}"))).collect();
-    let ends = answers(&mut forced("superseded_waits"), &[format!("inline {}", questions[0])]);
+    let program = in_program("superseded_waits");
+    let ends = answers(&mut program.forced(), &[format!("inline {}", questions[0])]);
     assert_eq!(ends, [" -1 errno 4, 1 handled, time less"]);
-    if let Some(difference) = difference("superseded_waits", &questions) {
+    if let Some(difference) = program.difference(&questions) {
         panic!("{difference}");
     }
 }
