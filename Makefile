@@ -9,7 +9,7 @@ COMMAND := target/$(TARGET)/release/evercall
 
 # Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
 .NOTPARALLEL:
-.PHONY: build shim command programs docs demo test test-rust test-kernels bench lint fmt install clean needed-%
+.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients bench lint fmt install clean needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, man pages and completions
 build: shim command
@@ -49,6 +49,11 @@ test-rust:
 ## test-kernels: every test program on Debian's kernels, bare and under evercall, in virtual machines
 test-kernels: needed-kernels shim command programs
 	$(CARGO) test --locked -p evercall --test kernels -- --nocapture
+	$(CARGO) test --locked -p evercall --test cgroup_kernels -- --nocapture
+
+## test-clients: more old programs in containers with limits, on more kernels: several minutes
+test-clients: needed-kernels shim
+	$(CARGO) test --locked -p evercall --test cgroup_kernels -- --nocapture --include-ignored --test-threads=1
 
 ## bench: ratios against bare and against peers
 bench: build needed-bench
@@ -60,7 +65,7 @@ lint: needed-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --exclude evercall-shims --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p evercall-shims --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p evercall --test kernels -- -D warnings
+	$(CARGO) clippy --locked -p evercall --test kernels --test cgroup_kernels -- -D warnings
 
 fmt:
 	$(CARGO) fmt --all

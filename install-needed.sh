@@ -54,12 +54,21 @@ test)
     need /usr/share/doc/liblinux-inotify2-perl liblinux-inotify2-perl
     need /usr/share/doc/libio-epoll-perl libio-epoll-perl
     need pip3 python3-pip
+    # For psutil of PyPI, which is built.
+    set -- /usr/include/python3.[0-9]*/Python.h
+    [ -e "$1" ] || missing="$missing python3-dev"
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86
     need xz xz-utils
+    need busybox busybox-static
+    need debootstrap debootstrap
+    need npm npm
+    need node nodejs
+    need java default-jre-headless
+    python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
     need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
     ;;
 bench)

@@ -20,6 +20,7 @@ mod rules;
 mod run;
 mod simulate;
 mod static_program;
+mod tunables;
 
 use ::log::{Level, LevelFilter};
 use clap::Parser as _;

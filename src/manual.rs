@@ -22,6 +22,34 @@ const VARIABLES: Section = (
         ("EVERCALL_FORCE", "rules that act though the host would answer, divided by commas, or all"),
         ("EVERCALL_NOFILE", "the cap on RLIMIT_NOFILE: auto (1048576, the default), off, or a number"),
         (
+            "EVERCALL_NOFILE_CLAMP",
+            "on: a RLIMIT_NOFILE that a program sets later above the cap is lowered to it; off (the default)",
+        ),
+        (
+            "EVERCALL_UNAME",
+            "the kernel's release as uname(2), /proc/version and /proc/sys/kernel/osrelease tell it, such as \
+             2.6.32-754.el6.x86_64; off (the default: the host's)",
+        ),
+        (
+            "EVERCALL_RESOURCES",
+            "cgroup: sysinfo(2), sysconf(3), /proc/meminfo, /proc/cpuinfo and the processors that are online, as the \
+             control group limits them; host (the default)",
+        ),
+        (
+            "EVERCALL_CPUINFO",
+            "short: lines of /proc/cpuinfo are cut to 1000 bytes, which hides processor flags; off (the default)",
+        ),
+        (
+            "EVERCALL_PRETEND",
+            "on: settings under /proc/sys that are gone (net.ipv4.tcp_tw_recycle, kernel.sched_*_ns) read as their \
+             old default, and what root writes to them is dropped. Logged even where the log is off; off (the default)",
+        ),
+        (
+            "EVERCALL_TUNABLES",
+            "what is added to the GLIBC_TUNABLES of each program that is executed, as NAME=VALUE:NAME=VALUE. A \
+             tunable that the program would get anyway keeps its value",
+        ),
+        (
             "EVERCALL_VSYSCALL",
             "where calls of the vsyscall page are answered: on (everywhere), auto (the default: in static programs, \
              and where the libc is one that makes them), off",
@@ -36,6 +64,12 @@ const VARIABLES: Section = (
             "EVERCALL_PRIVILEGED_PROGRAMS",
             "whether the image holds setuid, setgid or file-capability programs: some (the default), none",
         ),
+        (
+            "EVERCALL_CGROUP",
+            "which cgroup a program is shown on a host with v2 alone: auto (the default: v1 for Java before 8u372, \
+             11.0.16 and 15 and .NET before 5, which then see their container's limits and choose smaller heaps; v2 for \
+             others, with v1's files where they look for them), v1, v2, off",
+        ),
         ("EVERCALL_KEEP", "off: do not put the preload back when a program clears its environment"),
     ],
 );
@@ -45,8 +79,11 @@ const FILES: Section = (
     &[(
         "/etc/evercall.conf",
         "the same settings, one `key = value` a line, the keys being the variables' names in small letters \
-         without EVERCALL_ (and evercall = off). The environment wins, except in a setuid or setgid program, \
-         which listens to this file alone, and only if nobody but root may write it",
+         without EVERCALL_ (and evercall = off). A line [NAME] or [/PATH/*] starts a section, which is about the \
+         programs of that name, or that were executed by that path, and ends where the next begins; what stands \
+         later wins. * is any text without a slash, ? any character but one. tunables in a section are those of the \
+         program that is executed. The environment wins, except in a setuid or setgid program, which listens to \
+         this file alone, and only if nobody but root may write it",
     )],
 );
 

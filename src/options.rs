@@ -101,6 +101,10 @@ pub struct RunOptions {
     /// anybody (auto), or never (off)
     #[arg(long, value_name = "WHEN")]
     pub filter: Option<Filter>,
+    /// Show cgroup v1 on a host with v2 alone: to programs that know nothing else (auto), to this one (v1), not (v2), or
+    /// none of its files at all (off)
+    #[arg(long, value_name = "WHICH")]
+    pub cgroup: Option<Cgroup>,
     /// Trap calls that a rule answers wherever they are made, inside libc and in static programs too, which runs
     /// PROGRAM and its children under no_new_privs
     #[arg(long)]
@@ -158,6 +162,19 @@ pub enum Filter {
     /// Under no_new_privs or CAP_SYS_ADMIN, or where the image holds no setuid program
     Auto,
     /// Never
+    Off,
+}
+
+/// `EVERCALL_CGROUP`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Cgroup {
+    /// v1 for Java and .NET of before v2; for others v2, and v1's files where they look for them
+    Auto,
+    /// v1 and nothing else
+    V1,
+    /// v2, and v1's files where a program looks for them
+    V2,
+    /// What the host has
     Off,
 }
 

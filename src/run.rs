@@ -8,6 +8,7 @@ use crate::library::Library;
 use crate::options::{RunOptions, word};
 use crate::program::{self, Elf, Kind, Loading, Script, Unknown};
 use crate::static_program;
+use crate::tunables;
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
@@ -31,6 +32,8 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
         log::warn!("EVERCALL switches evercall off in the environment; unset it to have evercall act");
     }
     Err(launch::launch(&options.command, |candidate| {
+        let mut settings = settings.clone();
+        settings.extend(tunables::of(candidate));
         if launch::is_executable_file(candidate) {
             if let Some(run) = judge(candidate, &options.command, &library)? {
                 return Err(run.become_it(&library, &settings));
@@ -50,6 +53,7 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     set("EVERCALL_FORCE", (!options.force.is_empty()).then(|| options.force.join(",").into()));
     set("EVERCALL_NOFILE", options.nofile.map(|nofile| nofile.setting().into()));
     set("EVERCALL_VSYSCALL", options.vsyscall.map(|vsyscall| word(vsyscall).into()));
+    set("EVERCALL_CGROUP", options.cgroup.map(|cgroup| word(cgroup).into()));
     set("EVERCALL_FILTER", options.filter.map(|filter| word(filter).into()));
     set("EVERCALL_TRAP", options.trap.then(|| "1".into()));
     set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));

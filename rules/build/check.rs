@@ -1,7 +1,7 @@
 //! What must hold across rows: no number twice, no unknown word, no dangling name.
 
 use crate::read::{Fault, File, Table};
-use crate::row::{self, ANSWERS, ARGUMENT_KINDS, ENDS, ERRNOS, FIDELITIES, SYSCTL_TYPES, word};
+use crate::row::{self, ANSWERS, ARGUMENT_KINDS, ENDS, ERRNOS, FIDELITIES, FILE_ANSWERS, SYSCTL_TYPES, word};
 use std::collections::HashMap;
 use toml::Spanned;
 
@@ -14,7 +14,42 @@ pub fn table(table: &Table) -> Result<(), Fault> {
     rules(table)?;
     asks(table)?;
     crate::operations::check(table)?;
+    files(table)?;
     sysctl(table)
+}
+
+fn files(table: &Table) -> Result<(), Fault> {
+    let (file, rows) = &table.files;
+    for (path, row) in rows {
+        let at = path.span().start;
+        let (path, row) = (path.get_ref(), row.get_ref());
+        let good =
+            ["/proc/", "/sys/", "/dev/random", "/var/lib/rpm/"].iter().any(|start| path.starts_with(start));
+        if !good || path.ends_with('/') || path.contains("//") || path.contains("/.") {
+            return Err(
+                file.fault(at, "a path is absolute, in a tree that path.rs looks at, and as plain as can be")
+            );
+        }
+        if !table.rules.iter().any(|(_, rules)| rules.keys().any(|name| name.get_ref() == row.rule.get_ref()))
+        {
+            let what = format!("no rule is named {}", row.rule.get_ref());
+            return Err(file.fault(row.rule.span().start, what));
+        }
+        let answer = row.answer.get_ref().as_str();
+        if word(FILE_ANSWERS, answer).is_none() {
+            return Err(file.fault(row.answer.span().start, format!("unknown answer \"{answer}\"")));
+        }
+        let maker = row.by.as_ref().map(|by| by.get_ref().split("::").count());
+        if maker != matches!(answer, "synthesised" | "trimmed").then_some(2) {
+            return Err(
+                file.fault(at, "synthesised and trimmed need by (\"file::function\"), others have none")
+            );
+        }
+        if row.to.is_some() != matches!(answer, "renamed" | "folder" | "swallowed") {
+            return Err(file.fault(at, "renamed, folder and swallowed need to, others have none"));
+        }
+    }
+    Ok(())
 }
 
 fn calls(table: &Table) -> Result<(), Fault> {

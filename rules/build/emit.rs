@@ -3,7 +3,9 @@
 
 use crate::check::{NUMBERS, Trigger, answer, find_call, probe_of, trigger};
 use crate::read::Table;
-use crate::row::{ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, NO_ANSWER, Rule, SYSCTL_TYPES, word};
+use crate::row::{
+    ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, FILE_ANSWERS, FileRow, NO_ANSWER, Rule, SYSCTL_TYPES, word,
+};
 use std::fmt::Write as _;
 
 /// Rules in the order of their files, with family and name.
@@ -219,9 +221,54 @@ pub fn packed(table: &Table) -> String {
         out,
         "/// Slots that no rule claims: their calls are handed on from the start.\npub const HANDED_ON: [u64; SLOT_WORDS] = {handed_on:?};"
     );
+    files(table, &mut text, &mut out);
     sysctl(table, &mut text, &mut out);
     let _ = writeln!(out, "static TEXT: [u8; {}] = *b{:?};", text.0.len(), text.0);
     out
+}
+
+/// The file rules, sorted by path.
+fn sorted_files(table: &Table) -> Vec<(&str, &FileRow)> {
+    let rows = table.files.1.iter();
+    let mut files: Vec<_> = rows.map(|(path, row)| (path.get_ref().as_str(), row.get_ref())).collect();
+    files.sort_unstable_by_key(|(path, _)| *path);
+    files
+}
+
+/// The functions that make files, each once, as variants and as they are written.
+fn makers(table: &Table) -> Vec<(String, &str)> {
+    let mut makers: Vec<_> = table.files.1.values().filter_map(|row| row.get_ref().by.as_ref()).collect();
+    makers.sort_unstable_by_key(|by| by.get_ref());
+    makers.dedup_by_key(|by| by.get_ref());
+    makers.iter().map(|by| (variant(&by.get_ref().replace("::", "_")), by.get_ref().as_str())).collect()
+}
+
+fn files(table: &Table, text: &mut Text, out: &mut String) {
+    *out += "/// A function that makes a file's text.\n#[derive(Clone, Copy, PartialEq, Eq, Debug)]\npub enum FileMaker {\n\
+             /// None: the row has none.\nNone,\n";
+    for (name, by) in makers(table) {
+        let _ = writeln!(out, "/// `{by}`.\n{name},");
+    }
+    *out += "}\n";
+    let (mut rows, mut names) = (String::new(), [[0u64; 2]; 64]);
+    let files = sorted_files(table);
+    for (path, row) in &files {
+        let maker = row.by.as_ref().map_or("None".into(), |by| variant(&by.get_ref().replace("::", "_")));
+        let _ = writeln!(
+            rows,
+            "PackedFile {{ path: {}, rule: RuleId::{}, answer: FileAnswer::{}, maker: FileMaker::{maker}, to: {} }},",
+            text.add(path),
+            variant(row.rule.get_ref()),
+            word(FILE_ANSWERS, row.answer.get_ref()).expect("checked"),
+            text.add(row.to.as_deref().unwrap_or("")),
+        );
+        let name = path.rsplit('/').next().unwrap_or("").as_bytes();
+        for (ends, byte) in names[name.len().min(63)].iter_mut().zip([name.first(), name.last()]) {
+            *ends |= 1 << (byte.unwrap_or(&0) % 64);
+        }
+    }
+    let _ = writeln!(out, "static FILES: [PackedFile; {}] = [\n{rows}];", files.len());
+    let _ = writeln!(out, "static FILE_NAMES: [[u64; 2]; 64] = {names:?};");
 }
 
 /// Words of a bitmap by slot: the system call numbers, and 64 interfaces that only a libc has.
@@ -259,6 +306,7 @@ fn sysctl(table: &Table, text: &mut Text, out: &mut String) {
 /// The lists that the shim turns into doors and into the choice of a handler.
 pub fn macros(table: &Table) -> String {
     let (mut doors, mut handlers) = (String::new(), String::new());
+    let makers: String = makers(table).iter().map(|(name, by)| format!("{name} => {by},\n")).collect();
     for (_, name, rule) in rules(table) {
         for symbol in &rule.symbols {
             let _ = writeln!(doors, "{} => {},", symbol.get_ref(), variant(name));
@@ -271,6 +319,8 @@ pub fn macros(table: &Table) -> String {
         "/// Calls a macro with `symbol => RuleVariant,` for every door that the build makes.\n\
          #[macro_export]\nmacro_rules! doors {{ ($then:ident) => {{ $then! {{\n{doors}}} }} }}\n\
          /// Calls a macro with `RuleVariant => file::function,` for every handler.\n\
-         #[macro_export]\nmacro_rules! handlers {{ ($then:ident) => {{ $then! {{\n{handlers}}} }} }}\n"
+         #[macro_export]\nmacro_rules! handlers {{ ($then:ident) => {{ $then! {{\n{handlers}}} }} }}\n\
+         /// Calls a macro with `MakerVariant => file::function,` for every maker of files.\n\
+         #[macro_export]\nmacro_rules! file_makers {{ ($then:ident) => {{ $then! {{\n{makers}}} }} }}\n"
     )
 }

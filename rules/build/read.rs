@@ -72,6 +72,7 @@ pub struct Table {
     pub asks: (File, Rows<row::Ask>),
     pub operations: Vec<(File, Rows<row::Operation>)>,
     pub doors: (File, Rows<row::Door>),
+    pub files: (File, Rows<row::FileRow>),
     pub sysctl: (File, IndexMap<Spanned<String>, Rows<row::SysctlName>>),
 }
 
@@ -101,6 +102,8 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
     let ask_rows = asks.parse::<AsksFile>()?.asks;
     let doors = File::open(root.join("doors.toml"))?;
     let door_rows = doors.parse()?;
+    let files = File::open(root.join("files.toml"))?;
+    let file_rows = files.parse()?;
     let sysctl = File::open(root.join("sysctl-names.toml"))?;
     let sysctl_rows = sysctl.parse()?;
     Ok(Table {
@@ -109,6 +112,7 @@ pub fn table(root: &Path) -> Result<Table, Fault> {
         operations,
         asks: (asks, ask_rows),
         doors: (doors, door_rows),
+        files: (files, file_rows),
         sysctl: (sysctl, sysctl_rows),
     })
 }

@@ -45,6 +45,16 @@ pub struct Rule {
     pub source: String,
 }
 
+/// A row of `table/files.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRow {
+    pub rule: Spanned<String>,
+    pub answer: Spanned<String>,
+    pub by: Option<Spanned<String>>,
+    pub to: Option<String>,
+}
+
 /// Harmless arguments, and what an unfiltered kernel answers to them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +125,17 @@ pub const ARGUMENT_KINDS: &[(&str, &str)] = &[
 /// The words of the fidelity column, and the variant of `Fidelity`.
 pub const FIDELITIES: &[(&str, &str)] =
     &[("exact", "Exact"), ("partial", "Partial"), ("refuse", "Refuse"), ("pretend", "Pretend")];
+
+/// The words of the answer column of `files.toml`, and the variant of `FileAnswer`.
+pub const FILE_ANSWERS: &[(&str, &str)] = &[
+    ("synthesised", "Synthesised"),
+    ("folder", "Folder"),
+    ("trimmed", "Trimmed"),
+    ("renamed", "Renamed"),
+    ("swallowed", "Swallowed"),
+    ("exchanged", "Exchanged"),
+    ("mount", "Mount"),
+];
 
 /// The conversions of the binary sysctl tables, and the variant of `SysctlType`.
 pub const SYSCTL_TYPES: &[(&str, &str)] =

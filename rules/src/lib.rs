@@ -7,6 +7,7 @@
 #![no_std]
 
 pub mod packed;
+pub mod section;
 pub mod table;
 
 include!(concat!(env!("OUT_DIR"), "/macros.rs"));

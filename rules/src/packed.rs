@@ -134,6 +134,98 @@ impl RuleId {
     }
 }
 
+/// How a path is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileAnswer {
+    /// The host lacks the file: its text is made from what the host has.
+    Synthesised,
+    /// A folder that only holds such files.
+    Folder,
+    /// The host has the file: its text is cut to an older form.
+    Trimmed,
+    /// The file has another name today.
+    Renamed,
+    /// The host lacks the file: it reads as its old default, and what is written is dropped.
+    Swallowed,
+    /// The host has the file, but it is opened in another way, or another in its place.
+    Exchanged,
+    /// The host has the folder, but another file system is mounted there: statfs(2) says which it was.
+    Mount,
+}
+
+struct PackedFile {
+    path: Str,
+    rule: RuleId,
+    answer: FileAnswer,
+    maker: FileMaker,
+    to: Str,
+}
+
+/// A row of the file rules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FileId(u16);
+
+impl FileId {
+    /// The row of a path, which must be absolute and plain.
+    pub fn of_path(path: &[u8]) -> Option<FileId> {
+        let (mut low, mut high) = (0, FILES.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match FILES.get(middle)?.path.bytes().cmp(path) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Equal => return u16::try_from(middle).ok().map(FileId),
+                core::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// Every row, sorted by path.
+    pub fn all() -> impl Iterator<Item = FileId> {
+        (0..FILES.len()).filter_map(|index| u16::try_from(index).ok().map(FileId))
+    }
+
+    /// The place of the row among all, for those who count.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The path of the row.
+    pub fn path(self) -> &'static [u8] {
+        self.row().map_or(b"", |row| row.path.bytes())
+    }
+
+    /// Whether a row's last component may have this length, and these first and last bytes.
+    pub fn may_be_named(length: usize, first: u8, last: u8) -> bool {
+        let has = |bytes: u64, byte: u8| bytes >> (byte % 64) & 1 == 1;
+        FILE_NAMES.get(length.min(63)).is_some_and(|[firsts, lasts]| has(*lasts, last) && has(*firsts, first))
+    }
+
+    fn row(self) -> Option<&'static PackedFile> {
+        FILES.get(usize::from(self.0))
+    }
+
+    /// The rule it belongs to.
+    pub fn rule(self) -> Option<RuleId> {
+        self.row().map(|row| row.rule)
+    }
+
+    /// How it is answered.
+    pub fn answer(self) -> Option<FileAnswer> {
+        self.row().map(|row| row.answer)
+    }
+
+    /// What makes its text.
+    pub fn maker(self) -> FileMaker {
+        self.row().map_or(FileMaker::None, |row| row.maker)
+    }
+
+    /// The path it is renamed to, the folder it stands for, or the fixed text.
+    pub fn to(self) -> &'static [u8] {
+        self.row().map_or(b"", |row| row.to.bytes())
+    }
+}
+
 /// How kernel 5.4 converted between a file under /proc/sys and the binary value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SysctlType {

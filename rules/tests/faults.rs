@@ -18,7 +18,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A small table without fault.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (
         "calls/things.toml",
         "# Things.\n\
@@ -73,6 +73,12 @@ const FILES: [(&str, &str); 6] = [
          source = \"s\"\n",
     ),
     ("doors.toml", "[door]\nsymbols = [\"door\"]\ndoes = \"does\"\nsource = \"s\"\n"),
+    (
+        "files.toml",
+        "\"/proc/old\" = { rule = \"alpha\", answer = \"synthesised\", by = \"things::old\" }\n\
+         \"/proc/sys/gone\" = { rule = \"beta\", answer = \"swallowed\", to = \"0\" }\n\
+         \"/dev/random\" = { rule = \"beta\", answer = \"exchanged\" }\n",
+    ),
     (
         "sysctl-names.toml",
         "[root]\n\
@@ -330,4 +336,25 @@ fn names_are_one_across_files() {
     fs::remove_file(folder.path().join("calls/more.toml")).unwrap();
     let fault = read::table(folder.path()).err().unwrap().to_string();
     assert!(fault.contains("doors.toml: No such file"), "{fault}");
+}
+
+/// The file rules: paths as the shim looks at them, and the columns that go with an answer.
+#[test]
+fn file_rules() {
+    const FILE: &str = "files.toml";
+    for (line, old, new, what) in [
+        (1, "\"/proc/old\"", "\"/etc/old\"", "a path is absolute"),
+        (1, "\"/proc/old\"", "\"proc/old\"", "a path is absolute"),
+        (1, "\"/proc/old\"", "\"/proc/old/\"", "a path is absolute"),
+        (1, "\"/proc/old\"", "\"/proc//old\"", "a path is absolute"),
+        (1, "\"/proc/old\"", "\"/proc/../old\"", "a path is absolute"),
+        (1, "rule = \"alpha\"", "rule = \"nobody\"", "no rule is named nobody"),
+        (1, "\"synthesised\"", "\"guessed\"", "unknown answer"),
+        (1, ", by = \"things::old\"", "", "need by"),
+        (1, "things::old", "old", "need by"),
+        (2, ", to = \"0\"", "", "need to"),
+        (3, "\"exchanged\"", "\"exchanged\", to = \"/dev/urandom\"", "others have none"),
+    ] {
+        assert_fault(FILE, old, new, line, what);
+    }
 }

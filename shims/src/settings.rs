@@ -1,7 +1,9 @@
-//! The settings: `/etc/evercall.conf` as `key = value`, then the environment, which wins. In secure
-//! execution (AT_SECURE) the environment is ignored, and the file must be root's alone to write.
+//! The settings: `/etc/evercall.conf` as `key = value`, where a line `[name]` or `[/path/*]` starts a section for
+//! the programs it names; then the environment, which wins. In secure execution (AT_SECURE) the environment is
+//! ignored, and the file must be root's alone to write.
 
 use crate::logging::{Format, Mode};
+use crate::program;
 use crate::seccomp::Found;
 use crate::seccomp::trap::Trap;
 use crate::start::{secure, strings};
@@ -20,8 +22,14 @@ pub const KEPT_NAME: usize = 24;
 /// Longest path of a log file, bytes with its NUL; a longer one is not understood.
 const LOG_PATH: usize = 256;
 
+/// Bytes of a field of `struct new_utsname` (linux/utsname.h), with its NUL.
+const RELEASE: usize = 65;
+
+/// Bytes of all GLIBC_TUNABLES that are configured.
+const TUNABLES: usize = 512;
+
 /// Bytes of the configuration file that are read.
-const CONFIGURATION: usize = 4096;
+const CONFIGURATION: usize = 8192;
 
 /// RLIMIT_NOFILE above this is absurd: nobody's program needs it, and many loop over it.
 pub const NOFILE_LIMIT: u64 = 1 << 20;
@@ -58,6 +66,32 @@ impl When {
     }
 }
 
+/// Which cgroup a program is shown on a host that has v2 alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cgroup {
+    /// v1 for programs that know nothing else; for others v2, and v1's files where they look for them.
+    Auto,
+    /// v1, whatever the program.
+    V1,
+    /// v2, and v1's files.
+    V2,
+    /// What the host has.
+    Off,
+}
+
+impl Cgroup {
+    /// The value of a setting.
+    fn parse(value: &[u8]) -> Option<Cgroup> {
+        match value {
+            b"auto" => Some(Cgroup::Auto),
+            b"v1" => Some(Cgroup::V1),
+            b"v2" => Some(Cgroup::V2),
+            _ if is_off(value) => Some(Cgroup::Off),
+            _ => None,
+        }
+    }
+}
+
 /// What the user asked for.
 pub struct Settings {
     /// Which translations are logged.
@@ -66,10 +100,16 @@ pub struct Settings {
     pub log_format: Format,
     /// Where they go.
     pub log_to: LogTo,
-    /// The file, if they go to one.
-    pub log_path: Text<LOG_PATH>,
     /// The cap on RLIMIT_NOFILE; 0 leaves it alone.
     pub nofile: u64,
+    /// Whether a limit that is set later is lowered likewise.
+    pub nofile_clamp: bool,
+    /// Whether memory and processors are counted as the control group limits them.
+    pub resources: bool,
+    /// Whether lines of /proc/cpuinfo are kept short.
+    pub short_cpuinfo: bool,
+    /// Whether writes to settings of the kernel that are gone are accepted and dropped.
+    pub pretend: bool,
     /// Whether exec puts the preload back.
     pub keep: bool,
     /// Whether jumps to the vsyscall page are answered; auto: where the loaded libc can call it, and the host has none.
@@ -82,10 +122,25 @@ pub struct Settings {
     pub found: Found,
     /// Whether calls with a live rule are trapped, wherever they are made.
     pub trap: Trap,
+    /// Which cgroup the program is shown.
+    pub cgroup: Cgroup,
     /// `NAME=value` strings to put back, each with its NUL; LD_PRELOAD first, if it was there.
     pub kept: Text<KEPT>,
+    /// Texts that few processes set; None where none is.
+    texts: Option<&'static mut Texts>,
+}
+
+/// In a page of their own, since the rest is in the one page that every process writes to. All bits zero is a value:
+/// every text is empty.
+struct Texts {
+    /// The log's file, if its lines go to one.
+    log_path: Text<LOG_PATH>,
+    /// The kernel's release that programs see; empty: the host's.
+    uname: Text<RELEASE>,
+    /// GLIBC_TUNABLES of what is executed: `PATTERN\0TUNABLES\0` each, the pattern as in a section's head, `*` for all.
+    tunables: Text<TUNABLES>,
     /// The first setting that made no sense: `key=value`, cut.
-    pub misunderstood: Text<64>,
+    misunderstood: Text<64>,
 }
 
 struct Shared(UnsafeCell<Settings>);
@@ -98,16 +153,20 @@ static SETTINGS: Shared = Shared(UnsafeCell::new(Settings {
     log: Mode::Off,
     log_format: Format::Text,
     log_to: LogTo::Fd(2),
-    log_path: Text::new(),
     nofile: NOFILE_LIMIT,
+    nofile_clamp: false,
+    resources: false,
+    short_cpuinfo: false,
+    pretend: false,
     keep: true,
     vsyscall: When::Auto,
     filter: When::Auto,
     no_privileged_programs: false,
     found: Found::Nothing,
     trap: Trap::Off,
+    cgroup: Cgroup::Auto,
     kept: Text::new(),
-    misunderstood: Text::new(),
+    texts: None,
 }));
 
 /// The settings, once start::ready() said yes.
@@ -125,6 +184,12 @@ fn is_on(value: &[u8]) -> bool {
     matches!(value, b"on" | b"1" | b"yes" | b"true")
 }
 
+/// What is not understood leaves a switch off.
+fn set_switch(switch: &mut bool, value: &[u8]) -> bool {
+    *switch = is_on(value);
+    *switch || is_off(value)
+}
+
 /// Reads everything. False: evercall is switched off.
 pub fn read(environment: usize) -> bool {
     let secure = secure();
@@ -137,12 +202,12 @@ pub fn read(environment: usize) -> bool {
     // SAFETY: see Shared: nobody else is here, and nobody reads yet.
     let settings = unsafe { &mut *SETTINGS.0.get() };
     let mut on = true;
-    from_file(secure, |key, value| {
-        if key == b"evercall" {
-            on = !is_off(value);
-        } else {
-            settings.set(key, value);
-        }
+    from_file(secure, |section, key, value| match key {
+        // Of the programs that this one executes, whichever they are.
+        b"tunables" => settings.set_tunables(section.unwrap_or(b"*"), value),
+        _ if !section.is_none_or(|pattern| program::is_meant(pattern, program::path())) => {}
+        b"evercall" => on = !is_off(value),
+        _ => settings.set(key, value),
     });
     // First, so that it has room whatever the settings are.
     for preload in starting(b"LD_PRELOAD=").filter_map(|s| s.strip_prefix(b"LD_PRELOAD=")) {
@@ -157,6 +222,9 @@ pub fn read(environment: usize) -> bool {
             }
             settings.keep_string(string);
         }
+    }
+    if settings.pretend && settings.log == Mode::Off {
+        settings.log = Mode::Pretended;
     }
     // A program without the preload would die under a trapping filter.
     settings.keep |= settings.trap != Trap::Off;
@@ -195,7 +263,8 @@ fn split(string: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((string.get(..at)?, string.get(at + 1..)?))
 }
 
-fn from_file(secure: bool, set: impl FnMut(&[u8], &[u8])) {
+/// Calls `set` with section (None before the first), key and value of each line.
+fn from_file(secure: bool, set: impl FnMut(Option<&[u8]>, &[u8], &[u8])) {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let Ok(file) = sys::open(c"/etc/evercall.conf", flags, 0) else { return };
     let Ok(stat) = sys::fstat(file.0) else { return };
@@ -208,7 +277,7 @@ fn from_file(secure: bool, set: impl FnMut(&[u8], &[u8])) {
 
 /// Not inlined: where there is no file, its buffer takes no stack.
 #[inline(never)]
-fn from_open_file(file: &Fd, mut set: impl FnMut(&[u8], &[u8])) {
+fn from_open_file(file: &Fd, mut set: impl FnMut(Option<&[u8]>, &[u8], &[u8])) {
     let mut buffer = [0u8; CONFIGURATION];
     let Ok(length) = sys::read(file.0, &mut buffer) else { return };
     let mut text = buffer.get(..length).unwrap_or(&[]);
@@ -217,13 +286,16 @@ fn from_open_file(file: &Fd, mut set: impl FnMut(&[u8], &[u8])) {
         let whole = text.iter().rposition(|&b| b == b'\n').unwrap_or(0);
         text = text.get(..whole).unwrap_or(&[]);
     }
+    let mut section = None;
     for line in text.split(|&b| b == b'\n') {
         let line = trim(line);
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        if let Some((key, value)) = split(line) {
-            set(trim(key), trim(value));
+        if let Some(pattern) = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")) {
+            section = Some(trim(pattern));
+        } else if let Some((key, value)) = split(line) {
+            set(section, trim(key), trim(value));
         }
     }
 }
@@ -245,6 +317,22 @@ impl Settings {
             b"log_format" => Format::parse(value).map(|format| self.log_format = format).is_some(),
             b"log_to" => self.set_log_to(value),
             b"nofile" => self.set_nofile(value),
+            b"nofile_clamp" => set_switch(&mut self.nofile_clamp, value),
+            b"uname" => self.set_uname(value),
+            b"resources" => {
+                self.resources = value == b"cgroup";
+                self.resources || is_off(value) || value == b"host"
+            }
+            b"cpuinfo" => {
+                self.short_cpuinfo = value == b"short";
+                self.short_cpuinfo || is_off(value)
+            }
+            b"pretend" => set_switch(&mut self.pretend, value),
+            // The environment's, for all that is executed: it comes last, and so wins.
+            b"tunables" => {
+                self.set_tunables(b"*", value);
+                true
+            }
             b"keep" => {
                 self.keep = !is_off(value);
                 is_off(value) || is_on(value)
@@ -264,14 +352,55 @@ impl Settings {
                 self.trap = Trap::parse(value);
                 self.trap != Trap::Off || is_off(value)
             }
+            b"cgroup" => Cgroup::parse(value).map(|cgroup| self.cgroup = cgroup).is_some(),
             b"force" => force(value),
             // Where the command looks for this library.
             b"lib" => true,
             _ => false,
         };
-        if !known && self.misunderstood.bytes().is_empty() {
-            self.misunderstood.push(key).push(b"=").push(value);
+        if !known {
+            self.misunderstand(key, value);
         }
+    }
+
+    fn misunderstand(&mut self, key: &[u8], value: &[u8]) {
+        if let Some(texts) = self.texts_to_set().filter(|texts| texts.misunderstood.bytes().is_empty()) {
+            texts.misunderstood.push(key).push(b"=").push(value);
+        }
+    }
+
+    /// The texts, made if need be. None where there is no memory: they stay empty.
+    fn texts_to_set(&mut self) -> Option<&mut Texts> {
+        if self.texts.is_none() {
+            let page = sys::map_anonymous(size_of::<Texts>()).ok()?;
+            // SAFETY: fresh zeroed pages, ours alone and for good; see Texts.
+            self.texts = Some(unsafe { &mut *(page as *mut Texts) });
+        }
+        self.texts.as_deref_mut()
+    }
+
+    /// The log's file, if its lines go to one.
+    pub fn log_path(&self) -> &[u8] {
+        self.texts.as_deref().map_or(b"", |texts| texts.log_path.bytes())
+    }
+
+    /// The kernel's release that programs see; empty: the host's.
+    pub fn uname(&self) -> &[u8] {
+        self.texts.as_deref().map_or(b"", |texts| texts.uname.bytes())
+    }
+
+    /// Whether programs get GLIBC_TUNABLES at exec.
+    pub fn has_tunables(&self) -> bool {
+        !self.tunables().is_empty()
+    }
+
+    fn tunables(&self) -> &[u8] {
+        self.texts.as_deref().map_or(b"", |texts| texts.tunables.bytes())
+    }
+
+    /// The first setting that made no sense: `key=value`, cut.
+    pub fn misunderstood(&self) -> &[u8] {
+        self.texts.as_deref().map_or(b"", |texts| texts.misunderstood.bytes())
     }
 
     /// What is not understood is as if it were not there: `auto`.
@@ -290,8 +419,9 @@ impl Settings {
                 _ => return false,
             }
         } else if value.starts_with(b"/") && value.len() < LOG_PATH {
-            self.log_path.truncate(0);
-            self.log_path.push(value);
+            let Some(texts) = self.texts_to_set() else { return false };
+            texts.log_path.truncate(0);
+            texts.log_path.push(value);
             self.log_to = LogTo::Path;
         } else {
             return false;
@@ -306,6 +436,45 @@ impl Settings {
             _ => return value == b"auto",
         }
         true
+    }
+
+    /// A release that fits into its field, and that reads as a word wherever it stands.
+    fn set_uname(&mut self, value: &[u8]) -> bool {
+        let unset = value.is_empty() || is_off(value);
+        if unset && self.uname().is_empty() {
+            return true;
+        }
+        let Some(texts) = self.texts_to_set() else { return false };
+        texts.uname.truncate(0);
+        let fits = value.len() < RELEASE && value.iter().all(u8::is_ascii_graphic);
+        if fits && !unset {
+            texts.uname.push(value);
+        }
+        fits || unset
+    }
+
+    fn set_tunables(&mut self, pattern: &[u8], value: &[u8]) {
+        let room = TUNABLES.saturating_sub(self.tunables().len());
+        let fits = pattern.len() + value.len() + 3 <= room && value.iter().all(u8::is_ascii_graphic);
+        match self.texts_to_set() {
+            Some(texts) if fits => {
+                texts.tunables.push(pattern).push_byte(0).push(value).push_byte(0);
+            }
+            _ => self.misunderstand(b"tunables", value),
+        }
+    }
+
+    /// The GLIBC_TUNABLES configured for a program, in the order of the configuration.
+    pub fn tunables_of<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut words = self.tunables().split(|&b| b == 0);
+        core::iter::from_fn(move || {
+            loop {
+                let (pattern, value) = (words.next()?, words.next()?);
+                if pattern == b"*" || program::is_meant(pattern, path) {
+                    return Some(value);
+                }
+            }
+        })
     }
 
     fn keep_string(&mut self, string: &[u8]) {

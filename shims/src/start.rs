@@ -5,6 +5,7 @@
 //! handed on as if evercall were not there.
 
 use crate::arch;
+use crate::file_rules;
 use crate::files;
 use crate::handlers;
 use crate::logging;
@@ -19,6 +20,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicU8, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use evercall_rules::packed::RuleId;
 
 const UNBORN: u8 = 0;
 const STARTING: u8 = 1;
@@ -175,15 +177,36 @@ fn begin(first: usize) {
             settings::keep(string);
         }
         seccomp::trap::at_start();
+        opt_in();
         PHASE.store(READY, Release);
-        for number in [libc::SYS_prctl, libc::SYS_seccomp] {
-            state::watch(number as usize);
+        for number in [libc::SYS_prctl, libc::SYS_seccomp].iter().chain(&file_rules::NUMBERS) {
+            state::watch(*number as usize);
         }
         handlers::nofile::at_start();
         vsyscall::at_start();
     } else {
         state::hand_all_on();
         PHASE.store(READY, Release);
+    }
+}
+
+/// Hands on what acts only where it is asked for.
+fn opt_in() {
+    let settings = settings::get();
+    let release = !settings.uname().is_empty();
+    for (rule, on) in [
+        (RuleId::Uname, release),
+        (RuleId::Release, release),
+        (RuleId::Sysinfo, settings.resources),
+        (RuleId::Sysconf, settings.resources),
+        (RuleId::Resources, settings.resources),
+        (RuleId::Cpuinfo, settings.resources || settings.short_cpuinfo),
+        (RuleId::SwallowedSettings, settings.pretend),
+    ] {
+        if !on {
+            state::hand_on(&state::HANDED_ON, rule.slot());
+            state::hand_on(&state::SYMBOLS_HANDED_ON, rule.slot());
+        }
     }
 }
 

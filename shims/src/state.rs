@@ -16,6 +16,9 @@ pub static HANDED_ON: Bitmap = filled(with(packed::HANDED_ON, libc::SYS_vfork as
 /// musl's `epoll_create` is epoll_create1, and says nothing of the old number.
 pub static SYMBOLS_HANDED_ON: Bitmap = filled(packed::HANDED_ON);
 
+/// Numbers of calls that take a path, which `syscall()` brings to the file rules also when the host answers them.
+pub static PATHS_HANDED_ON: Bitmap = filled([0; SLOT_WORDS]);
+
 /// Slots whose rule acts without asking the host again: it has no such call, or the rule is forced.
 static ACTS: Bitmap = filled([0; SLOT_WORDS]);
 

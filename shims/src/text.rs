@@ -35,7 +35,7 @@ impl<const N: usize> Text<N> {
     }
 
     /// Adds one byte.
-    pub fn push_byte(&mut self, byte: u8) {
+    pub fn push_byte(&mut self, byte: u8) -> &mut Self {
         match self.bytes.get_mut(self.length) {
             // The last byte stays 0, for c_str.
             Some(slot) if self.length + 1 < N => {
@@ -44,6 +44,7 @@ impl<const N: usize> Text<N> {
             }
             _ => self.cut = true,
         }
+        self
     }
 
     /// Adds a number in decimal.

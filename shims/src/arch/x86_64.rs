@@ -24,6 +24,46 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
+/// Where the last component of a path begins and ends; None where the path takes `most` bytes or more.
+///
+/// Sixteen bytes at a time, from a multiple of sixteen on: what is read beside the string lies on its own pages.
+///
+/// # Safety
+/// `path` is a string that may be read.
+#[inline]
+pub unsafe fn last_component(path: *const u8, most: usize) -> Option<(usize, usize)> {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    let before = path as usize % 16;
+    let mut at = path.wrapping_sub(before);
+    let (mut offset, mut start) = (0usize.wrapping_sub(before), 0);
+    // The bytes that stand before the string.
+    let mut counted = u32::MAX << before;
+    loop {
+        // SAFETY: an aligned load never crosses a page, and one of its bytes is the string's.
+        let (ends, slashes) = unsafe {
+            let block = _mm_load_si128(at.cast());
+            let places =
+                |byte: u8| _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32;
+            (places(0) & counted, places(b'/') & counted)
+        };
+        // Below the first NUL, or all.
+        let slashes = slashes & (ends & ends.wrapping_neg()).wrapping_sub(1);
+        if slashes != 0 {
+            start = offset.wrapping_add(32 - slashes.leading_zeros() as usize);
+        }
+        if ends != 0 {
+            let end = offset.wrapping_add(ends.trailing_zeros() as usize);
+            return (end < most).then_some((start, end));
+        }
+        offset = offset.wrapping_add(16);
+        if offset as isize >= most as isize {
+            return None;
+        }
+        at = at.wrapping_add(16);
+        counted = u32::MAX;
+    }
+}
+
 // The only symbols that the library leaves undefined, all weak: tests/shim_file.rs holds the list.
 // Read through the GOT, so that a program without a libc finds 0 there. The weak marks stand outside
 // any function: a `.weak` inside inline code would be lost if that code were dropped.

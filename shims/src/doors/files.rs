@@ -5,6 +5,7 @@ use super::by_hand::{door, kernel_first};
 use super::{as_kernel, by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
+use crate::file_rules;
 use crate::next::Next;
 use crate::state;
 use evercall_rules::packed::RuleId;
@@ -25,7 +26,47 @@ pub extern "C" fn futimens(fd: usize, times: usize) -> isize {
 pub extern "C" fn statx(folder: usize, path: usize, flags: usize, mask: usize, to: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let (rule, args) = (RuleId::Statx, [folder, path, flags, mask, to, 0]);
-    asked_twice(rule, &NEXT, b"statx", args, args)
+    let errno_before = errno::get();
+    let answer = asked_twice(rule, &NEXT, b"statx", args, args);
+    // SAFETY: the call was made with this path just now.
+    unsafe {
+        then(answer, [folder, path], errno_before, |answer| {
+            file_rules::stated_more(folder, path, mask, to, answer)
+        })
+    }
+}
+
+/// What a file rule makes of the answer to a call of a path: a failure, or one from a folder on, which may be ours.
+///
+/// # Safety
+/// The call was made with this path just now.
+#[inline(always)]
+unsafe fn then(
+    answer: isize,
+    [folder, path]: [usize; 2],
+    errno_before: i32,
+    rule: impl FnOnce(isize) -> isize,
+) -> isize {
+    if answer == -1 {
+        return finish(rule(-(errno::get() as isize)), errno_before);
+    }
+    // SAFETY: the caller's promise, and the call succeeded.
+    let passed_over = folder as i32 == libc::AT_FDCWD || unsafe { file_rules::is_passed_over(path) };
+    if passed_over { answer } else { finish(rule(answer), errno_before) }
+}
+
+/// `access`: its own rule, then the file rules.
+#[unsafe(no_mangle)]
+pub extern "C" fn access(path: usize, mode: usize) -> isize {
+    static NEXT: Next = Next::unknown();
+    let errno_before = errno::get();
+    let args = [path, mode, 0, 0, 0, 0];
+    let answer = door(RuleId::Access, &NEXT, b"access", args, args);
+    let here = libc::AT_FDCWD as usize;
+    // SAFETY: the call was made with this path just now.
+    unsafe {
+        then(answer, [here, path], errno_before, |answer| file_rules::accessed(here, path, mode, answer))
+    }
 }
 
 /// `faccessat`: without flags an older libc makes the older call, and a newer one falls back on it by itself
@@ -33,16 +74,25 @@ pub extern "C" fn statx(folder: usize, path: usize, flags: usize, mask: usize, t
 #[unsafe(no_mangle)]
 pub extern "C" fn faccessat(folder: usize, path: usize, mode: usize, flags: usize) -> isize {
     static NEXT: Next = Next::unknown();
+    let errno_before = errno::get();
+    let answer = access_at(&NEXT, folder, path, mode, flags);
+    // SAFETY: the call was made with this path just now.
+    unsafe {
+        then(answer, [folder, path], errno_before, |answer| file_rules::accessed(folder, path, mode, answer))
+    }
+}
+
+fn access_at(next: &Next, folder: usize, path: usize, mode: usize, flags: usize) -> isize {
     let (rule, args) = (RuleId::Faccessat2, [folder, path, mode, flags, 0, 0]);
     if flags as u32 == 0 && !state::acts(rule) {
         let errno_before = errno::get();
-        let answer = older(&NEXT, b"faccessat", args, libc::SYS_faccessat);
+        let answer = older(next, b"faccessat", args, libc::SYS_faccessat);
         if answer != -1 || errno::get() != libc::EPERM {
             return answer;
         }
         errno::set(errno_before);
     }
-    asked_twice(rule, &NEXT, b"faccessat", args, args)
+    asked_twice(rule, next, b"faccessat", args, args)
 }
 
 macro_rules! effective_door {
@@ -53,7 +103,14 @@ macro_rules! effective_door {
             static NEXT: Next = Next::unknown();
             let args = [libc::AT_FDCWD as usize, path, mode, libc::AT_EACCESS as usize, 0, 0];
             let own = [path, mode, 0, 0, 0, 0];
-            asked_twice(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args)
+            let errno_before = errno::get();
+            let answer = asked_twice(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args);
+            // SAFETY: the call was made with this path just now.
+            unsafe {
+                then(answer, [args[0], path], errno_before, |answer| {
+                    file_rules::accessed(args[0], path, mode, answer)
+                })
+            }
         }
     };
 }

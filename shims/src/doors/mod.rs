@@ -14,9 +14,19 @@ mod exit;
 #[cfg(not(test))]
 mod files;
 #[cfg(not(test))]
+mod folders;
+#[cfg(not(test))]
+mod machine;
+#[cfg(not(test))]
 mod own_filter;
 #[cfg(not(test))]
+mod paths;
+#[cfg(not(test))]
+mod shared_memory;
+#[cfg(not(test))]
 mod signals;
+#[cfg(not(test))]
+mod streams;
 #[cfg(not(test))]
 mod symbols;
 #[cfg(not(test))]
@@ -48,6 +58,15 @@ unsafe fn by_rule(rule: RuleId, function: Function, a: [usize; 6]) -> isize {
         // SAFETY: the caller's promise.
         return unsafe { as_kernel(function, a) };
     }
+    // SAFETY: the caller's promise.
+    unsafe { as_wide(function, a) }
+}
+
+/// The same of a libc function that returns a `long` or `ssize_t`.
+///
+/// # Safety
+/// `function` takes these arguments.
+unsafe fn as_wide(function: Function, a: [usize; 6]) -> isize {
     // SAFETY: the caller's promise.
     let result = unsafe { function(a[0], a[1], a[2], a[3], a[4], a[5]) };
     if result == -1 { -(errno::get() as isize) } else { result }

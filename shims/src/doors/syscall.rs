@@ -1,11 +1,12 @@
 //! `long syscall(long number, ...)`: any system call by its number. The quick side stands in
 //! `arch/x86_64_doors.rs`; here is the slow one.
 
-use super::{exec, exit, finish};
+use super::{exec, exit, finish, paths};
 use crate::arch;
 use crate::dispatch::dispatch;
 use crate::environment::File;
 use crate::errno;
+use crate::file_rules;
 use crate::next::{Function, Next};
 use crate::seccomp::own;
 use crate::signals;
@@ -35,6 +36,7 @@ pub unsafe extern "C" fn slow(call: *const [usize; 7]) -> isize {
             native(number, args)
         }
         libc::SYS_prctl | libc::SYS_seccomp => own::watched(number, &args, || by_rule(number, args)),
+        _ if file_rules::NUMBERS.contains(&(number as i64)) => path_call(number, args),
         _ => by_rule(number, args),
     };
     finish(result, errno_before)
@@ -48,6 +50,18 @@ fn exec_call(number: usize, args: [usize; 6]) -> isize {
         return exec::with_kept(File::at(User(args[0])), args, 2, native);
     }
     exec::execveat_by(args, native)
+}
+
+/// A call of a path: the host first, by its rule if the number has one, then the file rules. That the host answers the
+/// number is kept apart, so that the next such call comes here too.
+#[inline(never)]
+fn path_call(number: usize, args: [usize; 6]) -> isize {
+    let native = || native(number, args);
+    let answer = match RuleId::of_number(number) {
+        Some(rule) => dispatch(rule, args, &state::PATHS_HANDED_ON, native),
+        None => native(),
+    };
+    paths::answered(number, &args, answer)
 }
 
 /// A call by the rule of its number, if it has one.

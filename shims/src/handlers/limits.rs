@@ -1,5 +1,6 @@
 //! Resource limits: `prlimit64(2)`.
 
+use super::nofile;
 use crate::dispatch::Call;
 use crate::memory;
 use crate::sys::{self, Errno, Result};
@@ -10,6 +11,10 @@ use crate::sys::{self, Errno, Result};
 pub fn prlimit64(call: &mut Call<'_>) -> isize {
     let (pid, resource) = (call.int(0), call.arg(1) as u32);
     let (new, old) = (call.user(2), call.user(3));
+    if let Some(answer) = call.answer {
+        let of_ours = !new.is_null() && (pid == 0 || pid == sys::getpid());
+        return if of_ours { nofile::clamp(call, resource, answer) } else { call.decline(answer) };
+    }
     call.became(|text| {
         text.push(if new.is_null() { &b"getrlimit"[..] } else { b"getrlimit, setrlimit" });
     });
@@ -26,7 +31,11 @@ pub fn prlimit64(call: &mut Call<'_>) -> isize {
         }
         Ok(0)
     };
-    sys::result(change())
+    let result = sys::result(change());
+    if result == 0 && !new.is_null() {
+        nofile::lowered_behind(call, resource);
+    }
+    result
 }
 
 /// Whether a pid means this process: 0, its own, or that of any of its threads. ESRCH for one that nobody

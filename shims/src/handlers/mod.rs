@@ -13,6 +13,7 @@ mod filesystems;
 mod futexes;
 mod kernel_symbols;
 mod limits;
+mod machine;
 mod memfd;
 mod memory_calls;
 mod messages;

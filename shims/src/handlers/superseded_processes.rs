@@ -1,5 +1,6 @@
 //! Old calls on processes by their modern forms: `fork(2)`, `vfork(2)`, `getrlimit(2)`, `setrlimit(2)`.
 
+use super::nofile;
 use super::superseded::by;
 use crate::dispatch::Call;
 use crate::sys::{self, Errno};
@@ -26,14 +27,21 @@ pub fn getrlimit(call: &mut Call<'_>) -> isize {
 }
 
 /// `setrlimit`: prlimit64(2) of this process (kernel/sys.c), for which NULL would mean no change. EFAULT, then
-/// EINVAL, EPERM.
+/// EINVAL, EPERM. A limit that was set, by whomever, may be lowered behind it.
 pub fn setrlimit(call: &mut Call<'_>) -> isize {
     let (resource, from) = (call.arg(0), call.user(1));
+    if let Some(answer) = call.answer {
+        return nofile::clamp(call, resource as u32, answer);
+    }
     if from.is_null() {
         call.became(|text| {
             text.push(b"an error: no limit");
         });
         return sys::result(Err(Errno(libc::EFAULT)));
     }
-    by(call, b"prlimit64", libc::SYS_prlimit64, [0, resource, from.0, 0, 0, 0])
+    let answer = by(call, b"prlimit64", libc::SYS_prlimit64, [0, resource, from.0, 0, 0, 0]);
+    if answer == 0 {
+        nofile::lowered_behind(call, resource as u32);
+    }
+    answer
 }

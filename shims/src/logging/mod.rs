@@ -23,6 +23,18 @@ pub enum Mode {
     All,
     /// A summary at the end.
     Count,
+    /// Off, but for what only pretends to be done: that is always logged.
+    Pretended,
+}
+
+/// Whether a rule accepts what it does not do.
+fn pretends(rule: RuleId) -> bool {
+    rule == RuleId::SwallowedSettings
+}
+
+/// Whether only that is logged.
+fn only_pretended() -> bool {
+    settings::get().log == Mode::Pretended
 }
 
 impl Mode {
@@ -76,8 +88,8 @@ pub fn open() {
     if settings.log == Mode::Count {
         state::watch(libc::SYS_exit_group as usize);
     }
-    let misunderstood = settings.misunderstood.bytes();
-    if !misunderstood.is_empty() {
+    let misunderstood = settings.misunderstood();
+    if !misunderstood.is_empty() && !only_pretended() {
         ::log::warn!(logger: Sink, "{}", Event::Misunderstood(misunderstood));
     }
 }
@@ -102,6 +114,7 @@ pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize)
     match settings::get().log {
         Mode::All => {}
         Mode::First if first => {}
+        _ if pretends(rule) => {}
         _ => return,
     }
     ::log::info!(logger: Sink, "{}", Event::Translated { rule, args, became, result });
@@ -109,12 +122,16 @@ pub fn translated(rule: RuleId, args: &[usize; 6], became: &[u8], result: isize)
 
 /// The host's filter refuses these calls with EPERM; `done` tells whether a filter of ours answers ENOSYS now.
 pub fn repaired(names: &[u8], done: bool) {
-    ::log::info!(logger: Sink, "{}", Event::Repaired { names, done });
+    if !only_pretended() {
+        ::log::info!(logger: Sink, "{}", Event::Repaired { names, done });
+    }
 }
 
 /// These calls are trapped from here on, if `done`.
 pub fn trapping(names: &[u8], done: bool) {
-    ::log::info!(logger: Sink, "{}", Event::Trapping { names, done });
+    if !only_pretended() {
+        ::log::info!(logger: Sink, "{}", Event::Trapping { names, done });
+    }
 }
 
 /// The summary of EVERCALL_LOG=count: what was not summed up yet.

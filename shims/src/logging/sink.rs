@@ -4,11 +4,10 @@
 use super::Format;
 use super::counters;
 use super::line::{Event, escaped};
+use crate::program;
 use crate::settings::{self, LogTo};
-use crate::start::EXEC_PATH;
 use crate::sys::{self, Blocked, Errno, Fd, Result, signal_bit};
 use crate::text::Text;
-use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU64,
@@ -50,14 +49,7 @@ pub fn prepare() {
 }
 
 fn remember_program() {
-    let path = EXEC_PATH.get();
-    if path == 0 {
-        return;
-    }
-    // SAFETY: the kernel's copy of the path on the first stack, NUL-terminated (AT_EXECFN).
-    let path = unsafe { CStr::from_ptr(path as *const core::ffi::c_char) }.to_bytes();
-    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
-    for (word, piece) in PROGRAM.iter().zip(name.chunks(8)) {
+    for (word, piece) in PROGRAM.iter().zip(program::name(program::path()).chunks(8)) {
         let mut bytes = [0; 8];
         for (to, &from) in bytes.iter_mut().zip(piece) {
             *to = from;
@@ -69,7 +61,7 @@ fn remember_program() {
 /// Opens the log file and moves its descriptor out of the program's way.
 fn open_path() -> Result<i32> {
     let mut path = Text::<256>::new();
-    path.push(settings::get().log_path.bytes());
+    path.push(settings::get().log_path());
     let flags = libc::O_WRONLY
         | libc::O_APPEND
         | libc::O_CREAT

@@ -27,6 +27,16 @@ pub fn open_in(folder: c_int, path: &CStr, flags: c_int) -> Result<Fd> {
     ask!(libc::SYS_openat, folder, path.as_ptr(), flags | libc::O_CLOEXEC, 0).map(|fd| Fd(fd as c_int))
 }
 
+/// openat(2) of a path of ours, with the mode of a file that it makes.
+pub fn open_mode_in(folder: c_int, path: &CStr, flags: c_int, mode: u32) -> Result<Fd> {
+    ask!(libc::SYS_openat, folder, path.as_ptr(), flags | libc::O_CLOEXEC, mode).map(|fd| Fd(fd as c_int))
+}
+
+/// linkat(2) within a folder.
+pub fn link_in(folder: &Fd, from: &CStr, to: &CStr) -> Result<usize> {
+    ask!(libc::SYS_linkat, folder.0, from.as_ptr(), folder.0, to.as_ptr(), 0)
+}
+
 /// A system call whose first argument is a path of ours; the rest as in [`call`].
 pub fn call_path(number: i64, path: &CStr, rest: [usize; 5]) -> isize {
     let [b, c, d, e, f] = rest;
@@ -56,6 +66,50 @@ pub fn stat_itself(fd: c_int) -> Result<libc::stat> {
 /// readlinkat(2) of a link that was opened with O_PATH | O_NOFOLLOW.
 pub fn read_link(link: c_int, to: &mut [u8]) -> Result<usize> {
     ask!(libc::SYS_readlinkat, link, c"".as_ptr(), to.as_mut_ptr(), to.len()).map(|n| n.min(to.len()))
+}
+
+/// Where a link leads, by its path.
+pub fn read_link_at(path: &CStr, to: &mut [u8]) -> Result<usize> {
+    ask!(libc::SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), to.as_mut_ptr(), to.len())
+        .map(|n| n.min(to.len()))
+}
+
+/// Whether a path of ours leads to something: access(2).
+pub fn exists(path: &CStr) -> bool {
+    ask!(libc::SYS_access, path.as_ptr(), libc::F_OK).is_ok()
+}
+
+/// What a path of ours is, be it a link: the file type of lstat(2).
+pub fn kind_of(path: &CStr) -> Result<u32> {
+    let mut stat: libc::stat = zeroed();
+    ask!(libc::SYS_lstat, path.as_ptr(), &raw mut stat)?;
+    Ok(stat.st_mode & libc::S_IFMT)
+}
+
+/// statfs(2) of a path of ours into the program's memory, in the kernel's convention.
+pub fn statfs_to(path: &CStr, to: User) -> isize {
+    result(ask!(libc::SYS_statfs, path.as_ptr(), to.0))
+}
+
+/// fchmod(2).
+pub fn change_mode(file: &Fd, mode: u32) -> Result<usize> {
+    ask!(libc::SYS_fchmod, file.0, mode)
+}
+
+/// Puts an open file under another's number: dup3(2). It is to be closed by its own number too.
+pub fn replace(number: c_int, file: &Fd, flags: c_int) -> Result<usize> {
+    ask!(libc::SYS_dup3, file.0, number, flags)
+}
+
+/// fstat(2) into the program's memory, in the kernel's convention.
+pub fn stat_to(file: &Fd, to: User) -> isize {
+    super::call(libc::SYS_fstat, [file.0 as usize, to.0, 0, 0, 0, 0])
+}
+
+/// statx(2) of an open file into the program's memory, in the kernel's convention.
+pub fn statx_to(file: &Fd, mask: usize, to: User) -> isize {
+    let flags = libc::AT_EMPTY_PATH as usize;
+    super::call(libc::SYS_statx, [file.0 as usize, c"".as_ptr() as usize, flags, mask, to.0, 0])
 }
 
 /// futimesat(2) of a path in the program's memory (NULL: the descriptor itself), with times of ours in
@@ -195,13 +249,25 @@ pub fn at_lowest(fd: isize) -> isize {
         return fd;
     }
     let given = Fd(number);
-    let keeps_exec =
-        fcntl(number, libc::F_GETFD, 0).is_ok_and(|flags| flags as c_int & libc::FD_CLOEXEC == 0);
-    let command = if keeps_exec { libc::F_DUPFD } else { libc::F_DUPFD_CLOEXEC };
+    let command = if exec_flag(number) == 0 { libc::F_DUPFD } else { libc::F_DUPFD_CLOEXEC };
     match fcntl(number, command, 0).map(|lower| Fd(lower as c_int)) {
         Ok(lower) if lower.0 < number => lower.into_raw() as isize,
         _ => given.into_raw() as isize,
     }
+}
+
+/// O_CLOEXEC, if an exec closes a descriptor.
+pub fn exec_flag(fd: c_int) -> c_int {
+    let closes = fcntl(fd, libc::F_GETFD, 0).is_ok_and(|flags| flags as c_int & libc::FD_CLOEXEC != 0);
+    if closes { libc::O_CLOEXEC } else { 0 }
+}
+
+/// A descriptor of ours given away: an exec keeps it, or not.
+pub fn kept_over_exec(file: Fd, kept: bool) -> c_int {
+    if kept {
+        let _ = fcntl(file.0, libc::F_SETFD, 0);
+    }
+    file.into_raw()
 }
 
 /// pipe2(2), or pipe(2) and fcntl(2) where that is missing or refused.

@@ -10,6 +10,11 @@ pub fn map_file(fd: c_int, length: usize) -> Result<usize> {
     ask!(libc::SYS_mmap, 0, length, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0)
 }
 
+/// mmap(2) of a file's start, readable and writable, which all share that map it.
+pub fn map_file_shared(fd: c_int, length: usize) -> Result<usize> {
+    ask!(libc::SYS_mmap, 0, length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, 0)
+}
+
 /// Zeroed pages that a child shares with us.
 pub fn map_shared(length: usize) -> Result<usize> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -50,6 +55,11 @@ fn map_fixed(
         return Err(Errno(libc::EEXIST));
     }
     Ok(got)
+}
+
+/// Zeroed pages of our own.
+pub fn map_private(length: usize) -> Result<usize> {
+    map_anonymous(length)
 }
 
 /// An anonymous page that a fork's child finds empty again (MADV_WIPEONFORK), if the kernel can.

@@ -126,6 +126,50 @@ pub fn setrlimit(resource: u32, limit: [u64; 2]) -> Result<usize> {
     ask!(libc::SYS_setrlimit, resource, limit.as_ptr())
 }
 
+/// uname(2): six fields of 65 bytes.
+pub fn names() -> Result<[u8; 390]> {
+    let mut names = [0u8; 390];
+    ask!(libc::SYS_uname, names.as_mut_ptr())?;
+    Ok(names)
+}
+
+/// Memory of the host, bytes.
+pub struct Memory {
+    /// What there is.
+    pub total: u64,
+    /// What nobody uses.
+    pub free: u64,
+    /// What there is of swap, and what nobody uses.
+    pub swap: [u64; 2],
+}
+
+/// sysinfo(2), and its memory in bytes.
+pub fn machine() -> Result<(libc::sysinfo, Memory)> {
+    let mut info: libc::sysinfo = zeroed();
+    ask!(libc::SYS_sysinfo, &raw mut info)?;
+    let bytes = |count: u64| count.saturating_mul(u64::from(info.mem_unit.max(1)));
+    let swap = [bytes(info.totalswap), bytes(info.freeswap)];
+    let memory = Memory { total: bytes(info.totalram), free: bytes(info.freeram), swap };
+    Ok((info, memory))
+}
+
+/// What sysinfo(2) writes, as the bytes it is made of.
+pub fn bytes_of_machine(info: &libc::sysinfo) -> &[u8] {
+    // SAFETY: a C struct of integers that began as zeros, its padding too, and was filled by the kernel.
+    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(info).cast(), size_of::<libc::sysinfo>()) }
+}
+
+/// geteuid(2).
+pub fn effective_user() -> u32 {
+    call(libc::SYS_geteuid, [0; 6]) as u32
+}
+
+/// getrandom(2) of one byte, without waiting: whether the kernel's generator is ready.
+pub fn random_is_ready() -> bool {
+    let mut byte = [0u8; 1];
+    ask!(libc::SYS_getrandom, byte.as_mut_ptr(), 1, libc::GRND_NONBLOCK) == Ok(1)
+}
+
 /// sched_setscheduler(2), or sched_setparam(2) where no policy is given, with a priority.
 pub fn set_scheduler(thread: c_int, policy: Option<c_int>, priority: c_int) -> Result<usize> {
     match policy {
