@@ -26,6 +26,7 @@ enum { PAGE = 4096, MOST = 6, BEYOND = 32, FILLING = 0xa5 };
 static const struct { const char *name; long number; } calls[] = {
     {"_sysctl", 156}, {"ustat", 136}, {"sysfs", 139}, {"query_module", 178}, {"get_kernel_syms", 177},
     {"uselib", 134}, {"epoll_create", 213}, {"getpmsg", 181}, {"putpmsg", 182},
+    {"uname", 63}, {"sysinfo", 99},
 };
 
 static struct { unsigned char *at; size_t shown; void *map; size_t mapped; } buffers[16];

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "in_call.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +45,14 @@ static long block(void)
     /* libc's own cancellation points, which are not ours: as a measure. */
     if (!strcmp(call, "libc-read")) { number = SYS_read; return read(fds[0], &byte, 1); }
     if (!strcmp(call, "libc-poll")) { number = SYS_poll; return ppoll(&poll, 1, 0, 0); }
+    /* A pipe that nobody reads. */
+    char name[64];
+    snprintf(name, sizeof name, "/tmp/cancel_blocked.%d", getpid());
+    mkfifo(name, 0600);
+    number = SYS_openat;
+    if (!strcmp(call, "libc-open")) return open(name, O_WRONLY);
+    if (!strcmp(call, "libc-openat")) return openat(AT_FDCWD, name, O_WRONLY);
+    if (!strcmp(call, "libc-creat")) { number = SYS_creat; return creat(name, 0600); }
     exit(2);
 }
 
@@ -121,6 +131,9 @@ int main(int argc, char **argv)
     } else {
         pthread_join(id, &end);
     }
+    char name[64];
+    snprintf(name, sizeof name, "/tmp/cancel_blocked.%d", getpid());
+    unlink(name);
     puts(end == PTHREAD_CANCELED ? "cancelled" : "ended");
     return 0;
 }
