@@ -173,6 +173,8 @@ fn each_option_sets_its_variable_and_no_other() {
         (vec!["--nofile", "off"], "EVERCALL_NOFILE=off"),
         (vec!["--nofile", "4096"], "EVERCALL_NOFILE=4096"),
         (vec!["--no-keep"], "EVERCALL_KEEP=off"),
+        (vec!["--cgroup", "v1"], "EVERCALL_CGROUP=v1"),
+        (vec!["--cgroup=off"], "EVERCALL_CGROUP=off"),
         (vec!["--vsyscall", "on"], "EVERCALL_VSYSCALL=on"),
         (vec!["--vsyscall=auto"], "EVERCALL_VSYSCALL=auto"),
         (vec!["--vsyscall", "off"], "EVERCALL_VSYSCALL=off"),
@@ -544,7 +546,7 @@ fn man_pages_and_completions_come_from_the_options() {
         for section in [".SH \"EXIT STATUS\"", ".SH ENVIRONMENT", ".SH FILES", "/etc/evercall.conf"] {
             assert_eq!(text.matches(section).count(), 1, "{page}: {section}");
         }
-        for variable in ["LOG", "LOG_FORMAT", "LOG_TO", "FORCE", "NOFILE", "VSYSCALL", "KEEP"] {
+        for variable in ["LOG", "LOG_FORMAT", "LOG_TO", "FORCE", "NOFILE", "VSYSCALL", "CGROUP", "KEEP"] {
             assert!(text.contains(&format!("EVERCALL_{variable}\\fR")), "{page}: {variable}");
         }
         assert!(!text.contains("generate"), "hidden commands stay hidden");

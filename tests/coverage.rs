@@ -19,8 +19,14 @@ fn the_reasons_are_of_calls_without_a_rule() {
 /// Whether a file of `tests/` has a test of this name.
 fn has_test(file: &str, function: &str) -> bool {
     let root = common::root().join("tests");
-    let paths = [root.join(format!("{file}.rs")), root.join(file).join("main.rs")];
-    let Some(text) = paths.iter().find_map(|path| fs::read_to_string(path).ok()) else { return false };
+    // One file, or a folder of them.
+    let folder = fs::read_dir(root.join(file)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let texts =
+        folder.chain([root.join(format!("{file}.rs"))]).filter_map(|path| fs::read_to_string(path).ok());
+    texts.into_iter().any(|text| defines_test(&text, function))
+}
+
+fn defines_test(text: &str, function: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     let defined = |line: &str| {
         line.strip_prefix("fn ")

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Makes a Debian root of another release for the tests, once, and prints its folder.
-# usage: debian-root.sh libc|base|modern SUITE
+# usage: debian-root.sh libc|base|modern|legacy SUITE
 #   libc  only the unpacked C library and its headers (a few MB, no root rights needed)
 #   base  a whole minimal system by debootstrap (root; a minute or two the first time)
 #   modern  the same with what new libcs break in under old seccomp profiles: python3, git, node (500 MB)
+#   legacy  the same with what drowns in descriptors: python2.7, rpm, slapd (bullseye is the last to have them all)
 # Roots are kept in $EVERCALL_ROOTS, else /var/cache/evercall. A root is made under another name and
 # renamed when it is whole, so two runs at once, or one cut short, leave no half root. The mirror is this
 # machine's own, as its apt knows it; its configuration is only read.
@@ -59,12 +60,20 @@ modern() {
     rm -f "$making"/root/var/cache/apt/archives/*.deb
 }
 
+legacy() {
+    # slapd asks for a password, and would start; neither is wanted, only its files are.
+    DEBIAN_FRONTEND=noninteractive debootstrap --variant=minbase --include=python2.7,rpm,slapd \
+        --keyring="$keyring" "$suite" "$making/root" "$mirror"
+    rm -f "$making"/root/var/cache/apt/archives/*.deb
+}
+
 case $kind in
 libc) libc >&2 ;;
 base) base >&2 ;;
 modern) modern >&2 ;;
+legacy) legacy >&2 ;;
 *)
-    echo "debian-root.sh: libc, base or modern, not \"$kind\"" >&2
+    echo "debian-root.sh: libc, base, modern or legacy, not \"$kind\"" >&2
     exit 1
     ;;
 esac

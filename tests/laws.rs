@@ -257,7 +257,19 @@ fn same_three_ways(name: &str, arguments: &[&str]) -> String {
 /// Cancelling a thread that blocks behind our `syscall`, or spawns, ends as without us.
 #[test]
 fn cancellation_in_blocking_calls() {
-    for call in ["poll", "read", "recvfrom", "futex", "pause", "epoll_wait", "libc-read", "libc-poll"] {
+    for call in [
+        "poll",
+        "read",
+        "recvfrom",
+        "futex",
+        "pause",
+        "epoll_wait",
+        "libc-read",
+        "libc-poll",
+        "libc-open",
+        "libc-openat",
+        "libc-creat",
+    ] {
         let output = same_three_ways("cancel_blocked", &[call, "async"]);
         assert_eq!(output, "cleanup inner\ncleanup outer\ncancelled\n", "{call}");
         let output = same_three_ways("cancel_blocked", &[call, "deferred"]);

@@ -176,3 +176,112 @@ fn the_log_tells_what_was_lowered() {
     let quiet = succeed(started_with(500, 600, None).env("EVERCALL_LOG", "all"));
     assert_eq!(text(&quiet.stderr), "");
 }
+
+/// Sets a limit by each way there is, after which it stands as EVERCALL_NOFILE_CLAMP has it.
+const SET_LATER: &str = "
+import ctypes, resource, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+which, soft, hard = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+new = ctypes.create_string_buffer(struct.pack('QQ', soft, hard), 16)
+old = ctypes.create_string_buffer(16)
+ways = {
+    'setrlimit': lambda: libc.setrlimit(which, new),
+    'setrlimit64': lambda: libc.setrlimit64(which, new),
+    'prlimit': lambda: libc.prlimit(0, which, new, old),
+    'prlimit64': lambda: libc.prlimit64(0, which, new, None),
+    '160': lambda: libc.syscall(160, which, new),
+    '302': lambda: libc.syscall(302, 0, which, new, old),
+}
+before = resource.getrlimit(which)
+result = ways[sys.argv[1]]()
+if old.raw != bytes(16): assert struct.unpack('qq', old.raw) == before
+print(result, ctypes.get_errno() if result else 0, *resource.getrlimit(which))
+";
+
+const WAYS: [&str; 6] = ["setrlimit", "setrlimit64", "prlimit", "prlimit64", "160", "302"];
+
+fn set_later(way: &str, which: u32, limits: (u64, u64), settings: &[(&str, &str)]) -> (String, String) {
+    let mut command = bare("prlimit");
+    command.args(["--nofile=2000:4000", "env"]).arg(format!("LD_PRELOAD={}", shim().display()));
+    command.args(settings.iter().map(|(name, value)| format!("{name}={value}")));
+    command.args(["python3", "-c", SET_LATER, way, &which.to_string()]);
+    let output = succeed(command.args([limits.0.to_string(), limits.1.to_string()]));
+    (text(&output.stdout).trim().to_owned(), text(&output.stderr))
+}
+
+/// EVERCALL_NOFILE_CLAMP=on: what is set later above the cap is lowered to it; all else stands, refusals too.
+#[test]
+fn a_limit_set_later_is_lowered_where_asked() {
+    const NOFILE: u32 = libc::RLIMIT_NOFILE;
+    let on = [("EVERCALL_NOFILE", "5000"), ("EVERCALL_NOFILE_CLAMP", "on"), ("EVERCALL_LOG", "all")];
+    for way in WAYS {
+        let (stands, log) = set_later(way, NOFILE, (3000, 3500), &on);
+        assert_eq!((stands.as_str(), log.as_str()), ("0 0 3000 3500", ""), "{way}");
+        let lower = [("EVERCALL_NOFILE", "4000"), on[1], on[2]];
+        // Lowered by nobody but the call: the cap is the hard limit.
+        assert_eq!(set_later(way, NOFILE, (4000, 4000), &lower).0, "0 0 4000 4000", "{way}");
+        // Not about files.
+        assert_eq!(
+            set_later(way, libc::RLIMIT_CORE, (0, 0), &on),
+            ("0 0 0 0".into(), String::new()),
+            "{way}"
+        );
+        // The soft above the hard limit: EINVAL.
+        assert_eq!(
+            set_later(way, NOFILE, (4000, 3000), &on),
+            ("-1 22 2000 4000".into(), String::new()),
+            "{way}"
+        );
+    }
+    if !may_raise() {
+        skip!("needs CAP_SYS_RESOURCE");
+    }
+    for way in WAYS {
+        let (stands, log) = set_later(way, NOFILE, (9000, 10000), &on);
+        assert_eq!(stands, "0 0 5000 5000", "{way}");
+        assert!(log.contains("RLIMIT_NOFILE 9000:10000 lowered to 5000:5000"), "{way}: {log}");
+        // By default, and where the cap is off, the program has its way.
+        for off in
+            [&on[..1], &[on[0], ("EVERCALL_NOFILE_CLAMP", "off")], &[("EVERCALL_NOFILE", "off"), on[1]]]
+        {
+            assert_eq!(set_later(way, NOFILE, (9000, 10000), off).0, "0 0 9000 10000", "{way} {off:?}");
+        }
+        // More than the kernel allows at all is refused, not capped.
+        assert_eq!(set_later(way, NOFILE, (1 << 40, 1 << 40), &on).0, "-1 1 2000 4000", "{way}");
+    }
+    let forced = [on[0], on[1], ("EVERCALL_FORCE", "prlimit64,setrlimit")];
+    for way in WAYS {
+        assert_eq!(set_later(way, NOFILE, (9000, 10000), &forced).0, "0 0 5000 5000", "{way} forced");
+    }
+}
+
+/// The same where no limit may be raised: strace has the kernel say that it was.
+#[test]
+fn the_clamp_lowers_what_the_kernel_says_stands() {
+    const RAISED: &str = "inject=setrlimit:retval=0";
+    const ABSURD: &str = "inject=prlimit64:poke_exit=@arg4=38000040000000003800004000000000";
+    const CALL: &str =
+        "import ctypes; b = ctypes.create_string_buffer(16); ctypes.CDLL(None).syscall(160, 7, b)";
+    for (clamp, due) in [("on", 1), ("off", 0), ("rubbish", 0)] {
+        let mut command = bare("strace");
+        command.args(["-qq", "-e", "trace=setrlimit,prlimit64", "-e", RAISED, "-e", ABSURD, "-E"]);
+        command.arg(format!("EVERCALL_NOFILE_CLAMP={clamp}")).arg("-E");
+        command.arg(format!("LD_PRELOAD={}", shim().display())).args(["/usr/bin/python3", "-c", CALL]);
+        let output = command.output().unwrap();
+        let trace = text(&output.stderr);
+        if !output.status.success() {
+            skip!("strace cannot change answers here: {trace}");
+        }
+        let (_, after) = trace.split_once("setrlimit(").unwrap_or_else(|| panic!("{trace}"));
+        let lowered = after.matches("RLIMIT_NOFILE, {rlim_cur=1024*1024, rlim_max=1024*1024}").count();
+        assert_eq!(lowered, due, "{clamp}: {trace}");
+    }
+}
+
+fn may_raise() -> bool {
+    bare("prlimit")
+        .args(["--nofile=2000:4000", "prlimit", "--nofile=9000:10000", "true"])
+        .status()
+        .unwrap()
+        .success()
+}

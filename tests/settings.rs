@@ -268,6 +268,78 @@ fn keep_in_the_file_holds() {
     }
 }
 
+/// A section is about the programs of its name, or of its path; what stands later wins, and the environment over all.
+#[test]
+fn sections_are_about_the_programs_they_name() {
+    let limits = program("limits");
+    let words = [limits.to_str().unwrap()];
+    let expected = text(&bare(&limits).output().unwrap().stdout);
+    let folder = limits.parent().unwrap().display().to_string();
+    for (conf, settings, cap) in [
+        ("[limits]\nnofile = 777\n".to_owned(), &[][..], Some(777)),
+        ("[limit]\nnofile = 777\n".into(), &[], None),
+        ("[limits2]\nnofile = 777\n".into(), &[], None),
+        ("[lim*]\nnofile = 777\n".into(), &[], Some(777)),
+        ("[l?m?ts]\nnofile = 777\n".into(), &[], Some(777)),
+        (format!("[{folder}/limits]\nnofile = 777\n"), &[], Some(777)),
+        (format!("[{folder}/*]\nnofile = 777\n"), &[], Some(777)),
+        ("[/*]\nnofile = 777\n".into(), &[], None),
+        ("[*]\nnofile = 777\n".into(), &[], Some(777)),
+        ("nofile = 555\n[limits]\nnofile = 777\n".into(), &[], Some(777)),
+        ("nofile = 555\n[other]\nnofile = 777\n".into(), &[], Some(555)),
+        ("[limits]\nnofile = 777\n[other]\nnofile = 555\n".into(), &[], Some(777)),
+        ("[limits]\nnofile = 777\n[*s]\nnofile = 555\n".into(), &[], Some(555)),
+        ("  [ limits ]  \n  nofile = 777\n# [other]\n".into(), &[], Some(777)),
+        ("[limits]\nnofile = 777\n".into(), &["EVERCALL_NOFILE=888"], Some(888)),
+        ("[limits]\nevercall = off\nnofile = 777\n".into(), &["EVERCALL_NOFILE=777"], None),
+        ("[other]\nevercall = off\n[limits]\nnofile = 777\n".into(), &[], Some(777)),
+        ("[limits\nnofile = 777\n".into(), &[], Some(777)),
+        ("[]\nnofile = 777\n[\n]\n".into(), &[], None),
+    ] {
+        let Some(output) = with_conf(PLAIN, conf.as_bytes(), settings, &words) else {
+            skip!("no mount namespace with an overlay");
+        };
+        let due = cap.map_or(expected.clone(), |cap| lowered_to(&expected, cap));
+        assert_eq!(text(&output.stdout), due, "{conf:?} {settings:?}");
+    }
+}
+
+/// `force` and `log` of a section, and that a script's own name counts.
+#[test]
+fn sections_hold_any_setting() {
+    let conf = "log = off\n[steps]\nforce = ustat\nlog = all\nnofile = off\n[sh]\nforce = all\n";
+    assert_eq!(rules(&log_of!(conf, &[], "ustat sysfs")), ["ustat"]);
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("hello.sh");
+    fs::write(&script, "#!/bin/sh\nuname -r\nread -r release < /proc/sys/kernel/osrelease; echo $release\n")
+        .unwrap();
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let conf = "[hello.sh]\nuname = 3.2.1\n[uname]\nuname = 3.2.2\n[sh]\nuname = 3.2.3\n";
+    let Some(output) = with_conf(PLAIN, conf.as_bytes(), &[], &[script.to_str().unwrap()]) else {
+        skip!("no mount namespace with an overlay");
+    };
+    assert_eq!(text(&output.stdout), "3.2.2\n3.2.1\n");
+}
+
+/// What makes no sense of the later settings is noticed, and changes nothing.
+#[test]
+fn what_is_off_by_default_stays_off_where_it_is_not_understood() {
+    let rest = "force = ustat\nlog = all\nnofile = off\n";
+    for line in
+        ["uname = two words", "resources = v1", "cpuinfo = long", "pretend = maybe", "nofile_clamp = 7"]
+    {
+        let log = log_of!(format!("{line}\n{rest}"), &[], "ustat");
+        assert_eq!(noticed(&log), Some(line.replace(" = ", "=")));
+    }
+    let log = log_of!(format!("tunables = {}\n{rest}", "x".repeat(600)), &[], "ustat");
+    assert!(noticed(&log).is_some_and(|told| told.starts_with("tunables=xxx")));
+    for line in
+        ["uname = off", "uname =", "resources = host", "resources = off", "cpuinfo = off", "pretend = no"]
+    {
+        assert_eq!(noticed(&log_of!(format!("{line}\n{rest}"), &[], "ustat")), None, "{line}");
+    }
+}
+
 /// The machine's own /etc is never touched by these tests.
 #[test]
 fn the_machines_own_etc_has_no_settings() {

@@ -14,7 +14,7 @@ type Header = FileHeader64<Endianness>;
 const UNDEFINED: [&str; 2] = ["__environ", "__errno_location"];
 
 /// The largest file that is still quick to map and easy to ship.
-const SIZE: usize = 384 * 1024;
+const SIZE: usize = 480 * 1024;
 
 const PAGE: u64 = 4096;
 

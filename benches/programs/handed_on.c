@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,6 +52,52 @@ static void ustat_no_device(void *function, int times)
 		call(NO_DEVICE, ustat_room);
 }
 
+/* Paths that no file rule is about. */
+static void open_absolute(void *function, int times)
+{
+	int (*call)(const char *, int, ...) = function;
+
+	for (int i = 0; i < times; i++)
+		close(call("/usr/bin/env", O_RDONLY));
+}
+
+static void stat_absolute(void *function, int times)
+{
+	int (*call)(const char *, struct stat *) = function;
+	struct stat file;
+
+	for (int i = 0; i < times; i++)
+		call("/usr/bin/env", &file);
+}
+
+static void stat_relative(void *function, int times)
+{
+	int (*call)(const char *, struct stat *) = function;
+	struct stat file;
+
+	for (int i = 0; i < times; i++)
+		call("../../usr/bin/env", &file);
+}
+
+static void stat_missing(void *function, int times)
+{
+	int (*call)(const char *, struct stat *) = function;
+	struct stat file;
+
+	for (int i = 0; i < times; i++)
+		call("/usr/bin/nothing", &file);
+}
+
+/* In the tree of the rules, but none of theirs. */
+static void stat_proc(void *function, int times)
+{
+	int (*call)(const char *, struct stat *) = function;
+	struct stat file;
+
+	for (int i = 0; i < times; i++)
+		call("/proc/self/maps", &file);
+}
+
 static const struct {
 	const char *name;
 	const char *symbol;
@@ -59,6 +107,11 @@ static const struct {
 	{ "syscall(SYS_getppid)", "syscall", syscall_getppid, 1000 },
 	{ "epoll_create(0), refused", "epoll_create", epoll_create_refused, 1000 },
 	{ "ustat of no device", "ustat", ustat_no_device, 1000 },
+	{ "open of a path without a rule", "open", open_absolute, 250 },
+	{ "stat of a path without a rule", "stat", stat_absolute, 500 },
+	{ "stat of a relative path", "stat", stat_relative, 500 },
+	{ "stat of a missing path", "stat", stat_missing, 500 },
+	{ "stat under /proc, no rule", "stat", stat_proc, 500 },
 	{ "epoll_create(1) and close", "epoll_create", epoll_create_close, 250 },
 };
 
@@ -75,6 +128,9 @@ int main(void)
 	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
 	int preloaded = getenv("LD_PRELOAD") != NULL;
 
+	/* Where the relative path leads on. */
+	if (chdir("/usr/bin"))
+		return 1;
 	if (!libc) {
 		fprintf(stderr, "handed_on: %s\n", dlerror());
 		return 1;

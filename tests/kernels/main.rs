@@ -4,6 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+#[path = "../common/debian.rs"]
+mod debian;
+mod descriptors;
 mod initramfs;
 mod interfaces;
 mod list;
