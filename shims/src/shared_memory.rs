@@ -1,13 +1,11 @@
 //! Shared memory and named semaphores where there is no /dev/shm (AWS Lambda, iSH, PRoot): in a folder of this user's
 //! own under /tmp. What is shared is shared by the processes of one user that see one /tmp, and by nobody else.
 
+use crate::late::Late;
 use crate::memory;
 use crate::sys::{self, Errno, Fd, Result, User};
 use crate::text::Text;
-use core::sync::atomic::{
-    AtomicU32, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed},
-};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Bytes of a file's name that glibc has room for, with a NUL: "sem." and NAME_MAX. The kernel refuses the longest.
 const FILE: usize = 4 + 255 + 1;
@@ -129,26 +127,7 @@ fn create(
 }
 
 /// Addresses of semaphores that were opened here, for sem_close(3). One that finds no place stays mapped.
-type Table = [AtomicUsize; 1024];
-
-/// The table, mapped when it is needed: most programs never do.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
-
-fn table(make: bool) -> Option<&'static Table> {
-    let mut address = OPEN.load(Acquire);
-    if address == 0 && make {
-        let fresh = sys::map_private(size_of::<Table>()).ok()?;
-        address = match OPEN.compare_exchange(0, fresh, AcqRel, Acquire) {
-            Ok(_) => fresh,
-            Err(other) => {
-                sys::unmap(fresh, size_of::<Table>());
-                other
-            }
-        };
-    }
-    // SAFETY: 0, or zeroed pages of that size, which stay for good.
-    unsafe { (address as *const Table).as_ref() }
-}
+static OPEN: Late<[AtomicUsize; 1024]> = Late::new();
 
 fn map(fd: &Fd) -> Result<usize> {
     // Shorter, a look at it would raise SIGBUS.
@@ -157,14 +136,14 @@ fn map(fd: &Fd) -> Result<usize> {
     }
     let address = sys::map_file_shared(fd.0, SEMAPHORE)?;
     let free = |place: &&AtomicUsize| place.compare_exchange(0, address, Relaxed, Relaxed).is_ok();
-    let _ = table(true).and_then(|table| table.iter().find(free));
+    let _ = OPEN.make().and_then(|table| table.iter().find(free));
     Ok(address)
 }
 
 /// sem_close(3) of one that was opened here; false for any other.
 pub fn close_semaphore(address: usize) -> bool {
     let ours = |place: &&AtomicUsize| place.compare_exchange(address, 0, Relaxed, Relaxed).is_ok();
-    let found = address != 0 && table(false).is_some_and(|table| table.iter().any(|place| ours(&place)));
+    let found = address != 0 && OPEN.get().is_some_and(|table| table.iter().any(|place| ours(&place)));
     if found {
         sys::unmap(address, SEMAPHORE);
     }

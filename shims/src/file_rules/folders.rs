@@ -4,14 +4,15 @@
 //! Which of ours is meant is kept where dup(2), fork(2) and an exec keep it too: in the signal number of fcntl(2)
 //! F_SETSIG, which is of no use unless O_ASYNC is set.
 
+use crate::late::{Late, Zeroed};
 use crate::sys::{self, Errno, Fd, Result};
 use crate::text::Text;
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::mem::offset_of;
 use core::sync::atomic::{
-    AtomicBool, AtomicI32, AtomicPtr, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicBool, AtomicI32, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
 };
 use evercall_rules::packed::{FileAnswer, FileId};
 
@@ -75,23 +76,14 @@ pub struct Slot {
 unsafe impl Sync for Slot {}
 
 /// The slots, in a page that is made when the first is needed.
-static OPEN: AtomicPtr<[Slot; SLOTS]> = AtomicPtr::new(core::ptr::null_mut());
+static OPEN: Late<[Slot; SLOTS]> = Late::new();
 
-fn slots() -> Option<&'static [Slot; SLOTS]> {
-    // SAFETY: null, or the page that `stream` mapped for good; all zero is a value of Slot.
-    unsafe { OPEN.load(Acquire).as_ref() }
-}
+// SAFETY: integers and bytes.
+unsafe impl Zeroed for Slot {}
 
 /// A stream of a folder of ours, whose descriptor is then the stream's. EMFILE where too many are open, and ENOMEM.
 pub fn stream(folder: FileId, fd: c_int) -> Result<&'static Slot> {
-    if slots().is_none() {
-        let length = size_of::<[Slot; SLOTS]>();
-        let address = sys::map_anonymous(length)?;
-        if OPEN.compare_exchange(core::ptr::null_mut(), address as *mut _, AcqRel, Acquire).is_err() {
-            sys::unmap(address, length);
-        }
-    }
-    for slot in slots().into_iter().flatten() {
+    for slot in OPEN.make().ok_or(Errno(libc::ENOMEM))? {
         if slot.used.compare_exchange(false, true, Acquire, Relaxed).is_ok() {
             slot.fd.store(fd, Relaxed);
             slot.folder.store(folder.index(), Relaxed);
@@ -116,8 +108,9 @@ pub fn adopt(fd: c_int) -> Option<FileId> {
 /// The slot at the address that a program holds for a `DIR`; None if it is libc's.
 #[inline(always)]
 pub fn slot(stream: usize) -> Option<&'static Slot> {
-    let offset = stream.wrapping_sub(OPEN.load(Acquire) as usize);
-    if offset >= size_of::<[Slot; SLOTS]>() { None } else { slots()?.get(offset / size_of::<Slot>()) }
+    let slots = OPEN.get()?;
+    let offset = stream.wrapping_sub(slots.as_ptr() as usize);
+    slots.get(offset / size_of::<Slot>())
 }
 
 impl Slot {

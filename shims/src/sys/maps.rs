@@ -57,11 +57,6 @@ fn map_fixed(
     Ok(got)
 }
 
-/// Zeroed pages of our own.
-pub fn map_private(length: usize) -> Result<usize> {
-    map_anonymous(length)
-}
-
 /// An anonymous page that a fork's child finds empty again (MADV_WIPEONFORK), if the kernel can.
 pub fn page_wiped_on_fork(length: usize) -> Result<usize> {
     let page = map_anonymous(length)?;
