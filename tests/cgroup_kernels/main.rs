@@ -142,22 +142,7 @@ fn check(suite: &str, clients: &[Client]) {
     let mut initramfs = tempfile::NamedTempFile::new().unwrap();
     initramfs.write_all(&guest(clients, &folder).finish()).unwrap();
     let began = Instant::now();
-    let mut machine = Command::new("qemu-system-x86_64");
-    // One thread for all four processors: with several, QEMU of Debian 12 loses a race when a kernel patches itself.
-    machine.args([
-        "-accel",
-        "tcg,thread=single",
-        "-cpu",
-        "max",
-        "-smp",
-        "4",
-        "-m",
-        "3072",
-        "-nodefaults",
-        "-no-reboot",
-    ]);
-    machine.args(["-nographic", "-serial", "stdio", "-append", "console=ttyS0 panic=-1 loglevel=4"]);
-    machine.arg("-kernel").arg(kernel.join("vmlinuz")).arg("-initrd").arg(initramfs.path());
+    let mut machine = console::guest(&kernel, initramfs.path(), [4, 3072], "loglevel=4");
     let console =
         console::run(&mut machine, SILENCE, TOTAL).unwrap_or_else(|error| panic!("{suite}: {error}"));
     let answers: BTreeMap<(&str, &str), &str> = console

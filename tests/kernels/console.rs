@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -10,6 +11,18 @@ use std::time::{Duration, Instant};
 
 /// What a line with a record begins with.
 const MARK: &str = "@evercall ";
+
+/// A guest of a kernel's folder and an initramfs, with so many processors and MiB; `words` end the kernel's command line.
+pub fn guest(kernel: &Path, initramfs: &Path, [processors, memory]: [u32; 2], words: &str) -> Command {
+    let mut guest = Command::new("qemu-system-x86_64");
+    // QEMU 7.2 with a thread a processor loses a race with a kernel that patches its text: an oops now and then.
+    guest.args(["-accel", "tcg,thread=single", "-cpu", "max", "-nodefaults", "-no-reboot"]);
+    guest.args(["-smp", &processors.to_string(), "-m", &memory.to_string()]);
+    guest.args(["-nographic", "-serial", "stdio"]);
+    guest.arg("-append").arg(format!("console=ttyS0 panic=-1 {words}"));
+    guest.arg("-kernel").arg(kernel.join("vmlinuz")).arg("-initrd").arg(initramfs);
+    guest
+}
 
 /// Runs a guest to its end and gives what it printed. Ends one that prints nothing for so long, or that takes
 /// longer in all: the error has what it printed until then.

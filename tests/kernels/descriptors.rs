@@ -77,28 +77,8 @@ fn programs_that_drown_in_descriptors_live() {
     initramfs.write_all(&packed(&legacy)).unwrap();
     initramfs.write_all(&own.finish()).unwrap();
 
-    let mut guest = Command::new("qemu-system-x86_64");
-    // QEMU 7.2 with a thread a processor loses a race with a kernel that patches its text: an oops now and then.
-    guest.args([
-        "-accel",
-        "tcg,thread=single",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "1536",
-        "-nodefaults",
-        "-no-reboot",
-    ]);
-    guest.args([
-        "-nographic",
-        "-serial",
-        "stdio",
-        "-append",
-        "console=ttyS0 panic=-1 loglevel=3 rdinit=/init",
-    ]);
-    guest.arg("-kernel").arg(Path::new(&kernel).join("vmlinuz")).arg("-initrd").arg(initramfs.path());
+    let mut guest =
+        console::guest(Path::new(&kernel), initramfs.path(), [2, 1536], "loglevel=3 rdinit=/init");
     let console = console::run(&mut guest, Duration::from_secs(90), Duration::from_secs(300)).unwrap();
     assert!(console.contains("@limits end"), "{console}");
 

@@ -154,22 +154,7 @@ fn boot(suite: Suite, archive: &Archive) -> Outcome {
     initramfs.write_all(&archive.finish()).unwrap();
 
     let began = Instant::now();
-    let mut guest = Command::new("qemu-system-x86_64");
-    // QEMU 7.2 with a thread a processor loses a race with a kernel that patches its text: an oops now and then.
-    guest.args([
-        "-accel",
-        "tcg,thread=single",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "512",
-        "-nodefaults",
-        "-no-reboot",
-    ]);
-    guest.args(["-nographic", "-serial", "stdio", "-append", "console=ttyS0 panic=-1 loglevel=5"]);
-    guest.arg("-kernel").arg(kernel.join("vmlinuz")).arg("-initrd").arg(initramfs.path());
+    let mut guest = console::guest(&kernel, initramfs.path(), [2, 512], "loglevel=5");
     let report = console::run(&mut guest, SILENCE, TOTAL).and_then(|console| console::parse(&console));
     eprintln!("{}: {} ({} s)", suite.name, kernel.display(), began.elapsed().as_secs());
     Outcome { suite, config, report }
