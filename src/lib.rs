@@ -8,6 +8,8 @@
 mod exec;
 mod failure;
 mod generate;
+#[allow(dead_code)]
+mod image;
 mod launch;
 mod library;
 mod log;
