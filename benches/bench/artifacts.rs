@@ -30,6 +30,8 @@ pub struct Artifacts {
     pub shim: PathBuf,
     /// A preload that holds nothing.
     pub empty: PathBuf,
+    /// A preload that hands a few calls on, and does nothing else.
+    pub forward: PathBuf,
     /// One hook made with the redhook crate.
     pub redhook: Peer,
     /// libeatmydata, a small preload written in C.
@@ -60,6 +62,7 @@ impl Artifacts {
         Ok(Artifacts {
             shim: shim()?,
             empty: compile("peers/empty.c", "empty.so", &EMPTY_FLAGS)?,
+            forward: compile("peers/forward.c", "forward.so", &["-shared", "-fPIC"])?,
             redhook: redhook(),
             eatmydata: installed("libeatmydata1", "libeatmydata.so.1"),
             // The System V flavour, which Debian's `fakeroot` takes too.

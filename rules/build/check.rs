@@ -30,6 +30,9 @@ fn files(table: &Table) -> Result<(), Fault> {
                 file.fault(at, "a path is absolute, in a tree that path.rs looks at, and as plain as can be")
             );
         }
+        if path.rsplit('/').next().is_none_or(|name| name.len() < 3) {
+            return Err(file.fault(at, "a path's last component has three bytes or more: path.rs takes others for none"));
+        }
         if !table.rules.iter().any(|(_, rules)| rules.keys().any(|name| name.get_ref() == row.rule.get_ref()))
         {
             let what = format!("no rule is named {}", row.rule.get_ref());
