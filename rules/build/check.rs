@@ -31,7 +31,10 @@ fn files(table: &Table) -> Result<(), Fault> {
             );
         }
         if path.rsplit('/').next().is_none_or(|name| name.len() < 3) {
-            return Err(file.fault(at, "a path's last component has three bytes or more: path.rs takes others for none"));
+            return Err(file.fault(
+                at,
+                "a path's last component has three bytes or more: path.rs takes others for none",
+            ));
         }
         if !table.rules.iter().any(|(_, rules)| rules.keys().any(|name| name.get_ref() == row.rule.get_ref()))
         {

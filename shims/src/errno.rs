@@ -91,7 +91,8 @@ mod tests {
             assert_eq!(unsafe { arch::errno_offset(code.as_ptr() as usize) }, due);
         }
         // glibc's, whose word stands behind it.
-        let mut glibc = vec![0x48u8, 0x8b, 0x05, 11, 0, 0, 0, 0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0, 0xc3, 0];
+        let mut glibc =
+            vec![0x48u8, 0x8b, 0x05, 11, 0, 0, 0, 0x64, 0x48, 0x03, 0x04, 0x25, 0, 0, 0, 0, 0xc3, 0];
         glibc.extend((-128isize).to_ne_bytes());
         // SAFETY: as above.
         assert_eq!(unsafe { arch::errno_offset(glibc.as_ptr() as usize) }, Some(-128));

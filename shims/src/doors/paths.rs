@@ -30,7 +30,7 @@ macro_rules! word {
 /// # Safety
 /// The call was made with this path just now.
 #[inline(always)]
-unsafe fn is_done(answer: isize, path: usize, success: bool) -> bool {
+pub(super) unsafe fn is_done(answer: isize, path: usize, success: bool) -> bool {
     let looked_at = if answer == -1 { file_rules::is_missing(errno::get()) } else { success };
     // SAFETY: the kernel has read the path.
     !looked_at || unsafe { file_rules::is_passed_over(path) }
@@ -44,12 +44,12 @@ const DONE: bool = false;
 
 /// A success stands, but where the path may start from a folder that we made.
 #[inline(always)]
-fn from(folder: usize) -> bool {
+pub(super) fn from(folder: usize) -> bool {
     folder as i32 != libc::AT_FDCWD
 }
 
 /// Such an answer in the kernel's convention.
-fn as_kernel_said(answer: isize) -> isize {
+pub(super) fn as_kernel_said(answer: isize) -> isize {
     if answer == -1 { -(errno::get() as isize) } else { answer }
 }
 
@@ -88,7 +88,7 @@ macro_rules! doors {
 /// What is rare, out of the quick side's way and of its registers.
 #[cold]
 #[inline(never)]
-fn apart<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn apart<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
