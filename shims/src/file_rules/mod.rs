@@ -254,7 +254,7 @@ fn open(found: &Found, path: usize, flags: usize, answer: isize) -> isize {
                 Err(_) => return place as isize,
             }
         }
-        (Ok(file), None) => sys::at_lowest(sys::kept_over_exec(file, wanted & libc::O_CLOEXEC == 0) as isize),
+        (Ok(file), None) => sys::given(file, wanted & libc::O_CLOEXEC == 0) as isize,
         // What cannot be made leaves the host's word.
         (Err(_), Some(source)) if !found.inside => return source.into_raw() as isize,
         (Err(error), source) => match error.0 {
@@ -490,10 +490,7 @@ fn open_stream(found: &Found, path: usize, mode: usize) -> Option<Result<Fd>> {
         _ => found.open(flags),
     };
     let result = match made {
-        Ok(file) => {
-            let file = Fd(sys::kept_over_exec(file, flags & libc::O_CLOEXEC == 0));
-            Ok(Fd(sys::at_lowest(file.into_raw() as isize) as c_int))
-        }
+        Ok(file) => Ok(Fd(sys::given(file, flags & libc::O_CLOEXEC == 0))),
         Err(error) => match error.0 {
             libc::EROFS | libc::EACCES | libc::EMFILE | libc::ENFILE
                 if found.answer != FileAnswer::Trimmed =>
@@ -519,7 +516,7 @@ pub unsafe fn folder_stream(path: usize, answer: isize) -> Option<Result<&'stati
         return found.is_there().then_some(Err(Errno(libc::ENOTDIR)));
     }
     let fd = found.open(libc::O_RDONLY | libc::O_CLOEXEC).ok()?;
-    let fd = Fd(sys::at_lowest(fd.into_raw() as isize) as c_int);
+    let fd = Fd(sys::given(fd, false));
     let slot = folders::stream(found.file, fd.0);
     if slot.is_ok() {
         fd.into_raw();

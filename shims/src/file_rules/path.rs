@@ -2,8 +2,7 @@
 
 use super::folders;
 use crate::arch;
-use crate::memory;
-use crate::sys::{self, User};
+use crate::sys;
 use crate::text::Text;
 use core::ffi::c_int;
 use evercall_rules::packed::{FileAnswer, FileId};
@@ -32,7 +31,12 @@ pub struct Seen {
 /// `path` is a string that the kernel has just read for the same call.
 pub unsafe fn find(folder: c_int, path: usize) -> Option<Seen> {
     // SAFETY: the caller's promise.
-    if unsafe { may_match(path) } { look_up(folder, User(path)) } else { None }
+    if !unsafe { may_match(path) } {
+        return None;
+    }
+    let mut copy = [0u8; PATH];
+    // SAFETY: as above. A copy, since another thread may write to it.
+    look_up(folder, unsafe { copied(path as *const u8, &mut copy) })
 }
 
 /// Whether a closer look is worth its cost: a few nanoseconds for a path that is none of ours.
@@ -103,10 +107,25 @@ unsafe fn may_begin(path: *const u8) -> bool {
     }
 }
 
+/// The bytes of a string before its NUL, or as many as there is room for.
+///
+/// # Safety
+/// As for [`find`].
+unsafe fn copied(path: *const u8, to: &mut [u8]) -> &[u8] {
+    let mut length = 0;
+    for (at, place) in to.iter_mut().enumerate() {
+        // SAFETY: the caller's promise; nothing behind the NUL is read.
+        *place = unsafe { path.add(at).read_volatile() };
+        if *place == 0 {
+            break;
+        }
+        length += 1;
+    }
+    to.get(..length).unwrap_or(&[])
+}
+
 #[inline(never)]
-fn look_up(folder: c_int, path: User) -> Option<Seen> {
-    let mut given = [0u8; PATH];
-    let given = memory::read_string(path, &mut given).ok()??;
+fn look_up(folder: c_int, given: &[u8]) -> Option<Seen> {
     let mut plain = Text::<PATH>::new();
     let mut inside = false;
     if given.first() != Some(&b'/') {
