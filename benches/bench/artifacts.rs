@@ -42,6 +42,8 @@ pub struct Artifacts {
     pub faketime: Peer,
     /// `programs/handed_on.c`.
     pub handed_on: PathBuf,
+    /// `programs/matched.c`.
+    pub matched: PathBuf,
     /// `programs/translated.c`.
     pub translated: PathBuf,
     /// `programs/clock.c`.
@@ -69,6 +71,7 @@ impl Artifacts {
             fakeroot: installed("libfakeroot", "libfakeroot-sysv.so"),
             faketime: installed("libfaketime", "libfaketime.so.1"),
             handed_on: compile("programs/handed_on.c", "handed_on", &[])?,
+            matched: compile("programs/matched.c", "matched", &[])?,
             translated: compile("programs/translated.c", "translated", &[])?,
             clock: compile("programs/clock.c", "clock", &[])?,
             modern: compile("programs/modern.c", "modern", &[])?,

@@ -4,7 +4,6 @@
 //! looked at may be read without asking it again.
 
 mod cgroup;
-mod cgroup_group;
 mod cgroup_io;
 mod cgroup_lists;
 mod cgroup_view;
