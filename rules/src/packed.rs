@@ -151,6 +151,8 @@ pub enum FileAnswer {
     Exchanged,
     /// The host has the folder, but another file system is mounted there: statfs(2) says which it was.
     Mount,
+    /// The host lacks the folder, and it stays missing: only statfs(2) answers, that it has no room.
+    Full,
 }
 
 struct PackedFile {

@@ -31,6 +31,9 @@ use text_file::TextFile;
 /// Bytes of the log's "what it became".
 const BECAME: usize = 128;
 
+/// A file system that every process sees, and that has no room.
+const FULL: &[u8] = b"/proc";
+
 /// The system calls that may be answered by a file of ours.
 pub const NUMBERS: [i64; 14] = [
     libc::SYS_open,
@@ -125,7 +128,7 @@ impl Found {
             FileAnswer::Folder => folders::open(self.file, flags),
             FileAnswer::Swallowed => swallowed::open(self.file.to(), flags),
             // There is nothing to open without the host's file.
-            FileAnswer::Exchanged => Err(Errno(libc::ENOENT)),
+            FileAnswer::Exchanged | FileAnswer::Full => Err(Errno(libc::ENOENT)),
         }
     }
 
@@ -134,6 +137,7 @@ impl Found {
         let mut path = Text::new();
         path.push(match self.answer {
             FileAnswer::Mount => self.file.path(),
+            FileAnswer::Full => FULL,
             FileAnswer::Swallowed => b"/proc/sys",
             _ => self.file.to(),
         });
@@ -149,6 +153,7 @@ impl Found {
         match self.answer {
             FileAnswer::Synthesised | FileAnswer::Trimmed => can_be_made(self.file),
             FileAnswer::Exchanged => true,
+            FileAnswer::Full => false,
             FileAnswer::Renamed | FileAnswer::Folder | FileAnswer::Mount | FileAnswer::Swallowed => {
                 sys::exists(self.stand_in().c_str())
             }
@@ -167,6 +172,7 @@ impl Found {
             FileAnswer::Mount => b"tmpfs",
             FileAnswer::Renamed | FileAnswer::Folder => b"answered by ",
             FileAnswer::Exchanged => b"opened in another way",
+            FileAnswer::Full => b"a file system without room",
             FileAnswer::Swallowed => b"what is written is dropped, and the old default read: ",
         };
         became.push(verb).push(self.file.to());
@@ -366,6 +372,11 @@ fn file_system_of(found: &Found, path: usize, to: User, answer: isize) -> isize 
             }
             memory::put(to, TMPFS).map_or(answer, |()| 0)
         }
+        FileAnswer::Full if answer >= 0 => return answer,
+        FileAnswer::Full => match sys::statfs_to(found.stand_in().c_str(), to) {
+            0 => memory::put(to, TMPFS).map_or(answer, |()| 0),
+            error => error,
+        },
         FileAnswer::Renamed | FileAnswer::Swallowed => sys::statfs_to(found.stand_in().c_str(), to),
         FileAnswer::Synthesised | FileAnswer::Folder => {
             if !found.is_there() {
@@ -427,13 +438,14 @@ pub unsafe fn attribute(path: usize, empty: isize, answer: isize) -> isize {
 /// The call was made with this path just now.
 pub unsafe fn another_path(path: usize, answer: isize) -> Option<Text<128>> {
     // SAFETY: the caller's promise.
-    let found =
-        unsafe { find(libc::AT_FDCWD, path, answer) }.filter(|found| answer < 0 && found.is_there())?;
-    let mut path = found.stand_in();
-    if path.bytes().is_empty() {
-        path.push(b"/sys/fs/cgroup");
+    let found = unsafe { find(libc::AT_FDCWD, path, answer) }
+        .filter(|found| answer < 0 && (found.is_there() || found.answer == FileAnswer::Full))?;
+    let mut other = found.stand_in();
+    if other.bytes().is_empty() {
+        other.push(b"/sys/fs/cgroup");
     }
-    Some(path)
+    found.log(path, 0, 0);
+    Some(other)
 }
 
 /// `fopen` and its kin: the file that is to be read instead. `answer`: 0, or -errno.
