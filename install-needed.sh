@@ -72,6 +72,7 @@ kernels)
     need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
     ;;
 bench)
+    need java default-jre-headless
     for tool in fakeroot faketime eatmydata python3; do
         need $tool $tool
     done

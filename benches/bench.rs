@@ -1,8 +1,9 @@
 //! `cargo bench --bench bench`: what evercall costs, next to the peers that do a comparable thing.
 //!
-//! Six questions: what a preload adds to an exec, what it adds to a call that no rule acts on, what a
+//! Seven questions: what a preload adds to an exec, what it adds to a call that no rule acts on, what a
 //! translated call costs next to the modern calls it makes, what the time functions cost next to the vDSO's,
-//! what it costs to make up for a host that refuses or lacks calls, and how fast a log is summed up. Everything runs pinned to one core, the variants
+//! what it costs to make up for a host that refuses or lacks calls, what a file costs that a rule makes, and how fast a
+//! log is summed up. Everything runs pinned to one core, the variants
 //! in turn within each round, and every figure is a median over all rounds: only ratios and differences
 //! within one run mean anything, times do not.
 //!
@@ -16,6 +17,8 @@
 mod artifacts;
 #[path = "bench/calls.rs"]
 mod calls;
+#[path = "bench/files.rs"]
+mod files;
 #[path = "bench/log.rs"]
 mod log;
 #[path = "bench/machine.rs"]
@@ -67,6 +70,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     rows.extend(modern::polyfills(&artifacts, rounds)?);
     rows.extend(modern::trap_door(&artifacts, rounds)?);
     rows.extend(modern::starts(&artifacts, rounds)?);
+    rows.extend(files::measure(&artifacts, rounds)?);
     rows.extend(log::log(&artifacts, rounds)?);
     print!("{}", report::table(&rows));
     Ok(())

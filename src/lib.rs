@@ -22,6 +22,7 @@ mod probe;
 mod program;
 mod rules;
 mod run;
+mod setting;
 mod simulate;
 mod static_program;
 mod tunables;

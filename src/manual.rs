@@ -74,6 +74,12 @@ const VARIABLES: Section = (
     ],
 );
 
+/// The variables that are settings.
+#[cfg(test)]
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    VARIABLES.1.iter().map(|(name, _)| *name)
+}
+
 const FILES: Section = (
     "FILES",
     &[(
@@ -160,6 +166,15 @@ pub const RUN: &[Section] = &[
                  SIGSYS that a program sets past its libc is taken as set, and does not run",
             ),
         ],
+    ),
+    (
+        "SETTINGS",
+        &[(
+            "--set",
+            "KEY is the name of a variable below in small letters, without EVERCALL_, and VALUE one of its values: \
+             evercall run --set cpuinfo=short --set nofile_clamp=on PROGRAM. Of several for one key the last counts; \
+             one that has an option of its own is given by one of the two. Children inherit the variables",
+        )],
     ),
     VARIABLES,
     (

@@ -2,6 +2,7 @@
 
 use crate::log_to::LogTo;
 use crate::manual;
+use crate::setting::{self, Setting};
 use crate::simulate::calls::{Denied, Version};
 use crate::simulate::containers::capability;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
@@ -105,6 +106,15 @@ pub struct RunOptions {
     /// none of its files at all (off)
     #[arg(long, value_name = "WHICH")]
     pub cgroup: Option<Cgroup>,
+    /// The kernel's release that PROGRAM sees, such as 2.6.32-754.el6.x86_64; off for the host's
+    #[arg(long, value_name = "RELEASE", value_parser = setting::release)]
+    pub uname: Option<String>,
+    /// Memory and processors as PROGRAM sees them: the host's, or as the control group limits them
+    #[arg(long, value_name = "WHICH")]
+    pub resources: Option<Resources>,
+    /// Any setting of evercall.conf: cpuinfo, force, nofile_clamp, pretend, tunables and others; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Setting::parse)]
+    pub set: Vec<Setting>,
     /// Trap calls that a rule answers wherever they are made, inside libc and in static programs too, which runs
     /// PROGRAM and its children under no_new_privs
     #[arg(long)]
@@ -178,6 +188,15 @@ pub enum Cgroup {
     Off,
 }
 
+/// `EVERCALL_RESOURCES`.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Resources {
+    /// What the machine has
+    Host,
+    /// What the control group allows
+    Cgroup,
+}
+
 /// `EVERCALL_NOFILE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nofile {
@@ -190,7 +209,8 @@ pub enum Nofile {
 }
 
 impl Nofile {
-    fn parse(value: &str) -> Result<Nofile, String> {
+    /// Reads the option.
+    pub fn parse(value: &str) -> Result<Nofile, String> {
         match value {
             "auto" => Ok(Nofile::Auto),
             "off" => Ok(Nofile::Off),

@@ -7,6 +7,7 @@ use crate::launch;
 use crate::library::Library;
 use crate::options::{RunOptions, word};
 use crate::program::{self, Elf, Kind, Loading, Script, Unknown};
+use crate::setting::Setting;
 use crate::static_program;
 use crate::tunables;
 use std::env;
@@ -24,16 +25,20 @@ const S_IXGRP: u32 = 0o0010;
 /// Carries out `evercall run`: comes back only with an error.
 pub fn run(options: RunOptions) -> Result<(), Failure> {
     let library = Library::find(options.lib.as_deref())?;
-    let settings = settings(&options, &library);
+    let settings = settings(&options, &library)?;
     for (name, value) in &settings {
         log::debug!("{name}={}", Path::new(value).display());
     }
-    if env::var("EVERCALL").is_ok_and(|value| matches!(value.as_str(), "off" | "0" | "no" | "false")) {
+    let set = settings.iter().any(|(name, _)| *name == "EVERCALL");
+    let is_off = |value: String| matches!(value.as_str(), "off" | "0" | "no" | "false");
+    if !set && env::var("EVERCALL").is_ok_and(is_off) {
         log::warn!("EVERCALL switches evercall off in the environment; unset it to have evercall act");
     }
     Err(launch::launch(&options.command, |candidate| {
         let mut settings = settings.clone();
-        settings.extend(tunables::of(candidate));
+        let set =
+            settings.iter().find(|(name, _)| *name == tunables::SETTING).map(|(_, value)| value.clone());
+        settings.extend(tunables::of(candidate, set));
         if launch::is_executable_file(candidate) {
             if let Some(run) = judge(candidate, &options.command, &library)? {
                 return Err(run.become_it(&library, &settings));
@@ -44,7 +49,7 @@ pub fn run(options: RunOptions) -> Result<(), Failure> {
 }
 
 /// The variables that the program gets.
-fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsString)> {
+fn settings(options: &RunOptions, library: &Library) -> Result<Vec<(&'static str, OsString)>, Failure> {
     let mut settings = vec![("LD_PRELOAD", library.preload(env::var_os("LD_PRELOAD")))];
     let mut set = |name, value: Option<OsString>| settings.extend(value.map(|value| (name, value)));
     set("EVERCALL_LOG", options.log.map(|log| word(log).into()));
@@ -55,9 +60,24 @@ fn settings(options: &RunOptions, library: &Library) -> Vec<(&'static str, OsStr
     set("EVERCALL_VSYSCALL", options.vsyscall.map(|vsyscall| word(vsyscall).into()));
     set("EVERCALL_CGROUP", options.cgroup.map(|cgroup| word(cgroup).into()));
     set("EVERCALL_FILTER", options.filter.map(|filter| word(filter).into()));
+    set("EVERCALL_UNAME", options.uname.as_ref().map(OsString::from));
+    set("EVERCALL_RESOURCES", options.resources.map(|resources| word(resources).into()));
     set("EVERCALL_TRAP", options.trap.then(|| "1".into()));
     set("EVERCALL_KEEP", options.no_keep.then(|| "off".into()));
-    settings
+    let own = settings.len();
+    for Setting { variable, value } in &options.set {
+        match settings.iter().position(|(name, _)| name == variable) {
+            Some(at) if at < own => {
+                let key = variable.trim_start_matches("EVERCALL_").to_lowercase();
+                return Err(Failure::new(format!(
+                    "{key} is set twice, by --set and by an option of its own: leave one of them out"
+                )));
+            }
+            Some(at) => settings[at].1 = value.clone(),
+            None => settings.push((variable, value.clone())),
+        }
+    }
+    Ok(settings)
 }
 
 /// A static program that is to be run.

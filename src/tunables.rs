@@ -10,11 +10,15 @@ use std::path::Path;
 
 const NAME: &str = "GLIBC_TUNABLES";
 
-/// The variable for a program, if anything is to be added to it.
-pub fn of(program: &Path) -> Option<(&'static str, OsString)> {
+/// The variable of the setting.
+pub const SETTING: &str = "EVERCALL_TUNABLES";
+
+/// The variable for a program, if anything is to be added to it. `set`: what stands in place of the environment's
+/// setting.
+pub fn of(program: &Path, set: Option<OsString>) -> Option<(&'static str, OsString)> {
     let theirs = env::var_os(NAME).unwrap_or_default();
     let file = fs::read("/etc/evercall.conf").unwrap_or_default();
-    let variable = env::var_os("EVERCALL_TUNABLES");
+    let variable = set.or_else(|| env::var_os(SETTING));
     let merged = merged(program, &file, variable.as_deref(), theirs.as_bytes())?;
     log::debug!("{NAME}={}", String::from_utf8_lossy(&merged));
     Some((NAME, OsString::from_vec(merged)))

@@ -23,18 +23,20 @@ macro_rules! printed {
     }};
 }
 
-/// The real v1 is the oracle: every call of a path answers as there.
+/// The real v1 is the oracle: every call of a path answers as there, by glibc's functions and by musl's.
 #[test]
 fn files_are_as_in_v1() {
     if !has_v1("memory") || !has_v1("pids") {
         skip!("no cgroup v1 here");
     }
-    let program = program("cgroup_files");
-    let due = text(&succeed(&mut bare(&program)).stdout);
     let host = Host::with(GROUP).and("", &[("memory.max", "max\n")]);
-    let got = printed!(host, program.to_str().unwrap());
-    assert!(due.lines().count() > 70 && due.contains("9223372036854771712"), "{due}");
-    assert_eq!(got, due);
+    for name in ["cgroup_files", "cgroup_files.musl"] {
+        let program = program(name);
+        let due = text(&succeed(&mut bare(&program)).stdout);
+        let got = printed!(host, program.to_str().unwrap());
+        assert!(due.lines().count() > 70 && due.contains("9223372036854771712"), "{name}: {due}");
+        assert_eq!(got, due, "{name}");
+    }
 }
 
 /// A group of this machine's v1, gone at the end.

@@ -178,6 +178,12 @@ fn each_option_sets_its_variable_and_no_other() {
         (vec!["--vsyscall", "on"], "EVERCALL_VSYSCALL=on"),
         (vec!["--vsyscall=auto"], "EVERCALL_VSYSCALL=auto"),
         (vec!["--vsyscall", "off"], "EVERCALL_VSYSCALL=off"),
+        (vec!["--uname", "2.6.32-754.el6.x86_64"], "EVERCALL_UNAME=2.6.32-754.el6.x86_64"),
+        (vec!["--resources=cgroup"], "EVERCALL_RESOURCES=cgroup"),
+        (vec!["--set", "cpuinfo=short"], "EVERCALL_CPUINFO=short"),
+        (vec!["--set=nofile_clamp=on"], "EVERCALL_NOFILE_CLAMP=on"),
+        (vec!["--set", "log=all", "--set", "log=first"], "EVERCALL_LOG=first"),
+        (vec!["--set", "evercall=off"], "EVERCALL=off"),
     ] {
         let (status, stdout, stderr) = output(scratch.run(&[]).args(&options).args(["--", "env"]));
         assert_eq!(status, Some(0), "{options:?}: {stderr}");
@@ -211,6 +217,12 @@ fn wrong_option_values_are_told_with_the_option_and_what_would_do() {
         (["--log-to", "no/such/log"], ["--log-to", "there is no folder"]),
         (["--log-to", "/tmp/"], ["--log-to", "is a folder"]),
         (["--log-to", "stdout"], ["--log-to", "fd:1"]),
+        (["--uname", "two words"], ["--uname", "no blanks"]),
+        (["--resources", "v2"], ["--resources", "host, cgroup"]),
+        (["--set", "cpuinfos=short"], ["cpuinfos", "did you mean cpuinfo"]),
+        (["--set", "pretend=maybe"], ["pretend", "none of on, off"]),
+        (["--set", "trap=on"], ["--set", "--trap"]),
+        (["--log=all", "--set=log=all"], ["log is set twice", "--set"]),
     ] {
         assert_error(scratch.run(&[]).args(options).args(["--", "true"]), 1, &holds);
     }

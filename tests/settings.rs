@@ -349,3 +349,30 @@ fn the_machines_own_etc_has_no_settings() {
     let _ = with_conf(PLAIN, b"log = all\n", &[], &["true"]);
     assert!(!Path::new("/etc/evercall.conf").exists());
 }
+
+/// The library understands every value that `--set` takes: else it would say so in its log.
+#[test]
+fn what_can_be_set_is_understood() {
+    let run = |set: &[&str], words: &[&str]| {
+        let mut run = bare(env!("CARGO_BIN_EXE_evercall"));
+        run.args(["run", "--lib"]).arg(shim()).args(set.iter().flat_map(|set| ["--set", *set]));
+        let output = run.arg("--").args(words).output().unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    for set in "log=off log=first log=all log=count log_format=text log_format=json log_to=stderr force=ustat nofile=auto \
+                nofile=off nofile=4096 nofile_clamp=on nofile_clamp=off uname=off uname=2.6.32 resources=host \
+                resources=cgroup cpuinfo=off cpuinfo=short pretend=on pretend=off tunables=a.b=1 vsyscall=auto vsyscall=on \
+                vsyscall=off filter=auto filter=on filter=off privileged_programs=some privileged_programs=none \
+                cgroup=auto cgroup=v1 cgroup=v2 cgroup=off keep=on keep=off evercall=on evercall=off"
+        .split_whitespace()
+    {
+        let with_log = if set.starts_with("log=") { vec![set] } else { vec!["log=first", set] };
+        let (status, out, said) = run(&with_log, &["true"]);
+        assert_eq!((status, out.as_str(), said.contains("not understood")), (Some(0), "", false), "{set}: {said}");
+    }
+    // And follows them.
+    assert_eq!(run(&["uname=2.6.32"], &["uname", "-r"]).1, "2.6.32\n");
+    let tunables = run(&["tunables=glibc.malloc.check=0"], &["env"]).1;
+    assert!(tunables.lines().any(|line| line == "GLIBC_TUNABLES=glibc.malloc.check=0"), "{tunables}");
+    assert_eq!(run(&["evercall=off", "uname=2.6.32"], &["uname", "-r"]).1, run(&[], &["uname", "-r"]).1);
+}

@@ -104,6 +104,7 @@ def add(lock, name):
     for _ in range(200):
         with lock: block.buf[0], block.buf[1] = (block.buf[0] + 1) % 100, block.buf[1] + (block.buf[0] == 99)
     block.close()
+def raise_both(value, array): value.value += 2; array[2] = 1.5
 if __name__ == "__main__":
     with m.Pool(3) as pool: print(sum(pool.map(square, range(100))))
     lock, total = m.Lock(), shared_memory.SharedMemory(create=True, size=10)
@@ -115,6 +116,8 @@ if __name__ == "__main__":
     block = shared_memory.SharedMemory(create=True, size=1000)
     other = shared_memory.SharedMemory(block.name); other.buf[5] = 7; print(block.buf[5])
     other.close(); block.close(); block.unlink()
+    value, array = m.Value("i", 5), m.Array("d", 3)
+    worker = m.Process(target=raise_both, args=(value, array)); worker.start(); worker.join(); print(value.value, array[2])
     queue = m.Queue(); queue.put("alive"); print(queue.get())
 "#;
 
@@ -130,8 +133,39 @@ fn multiprocessing_lives_without_dev_shm() {
     };
     let said = text(&bare.stderr);
     assert!(said.contains("FileNotFoundError") || said.contains("Function not implemented"), "{said}");
-    assert_eq!(text(&seen.stdout), "328350\n800\n7\nalive\n", "{}", text(&seen.stderr));
+    assert_eq!(text(&seen.stdout), "328350\n800\n7\n7 1.5\nalive\n", "{}", text(&seen.stderr));
     assert!(text(&seen.stderr).contains("shared_memory: shared_memory(name="), "{}", text(&seen.stderr));
+}
+
+/// To statfs and statvfs it is full, and to nobody else it is there: Python's heap of shared values goes to /tmp.
+#[test]
+fn a_missing_folder_has_no_room() {
+    const ASK: &str = r#"
+import ctypes, multiprocessing as m, os
+def asked(call, *path):
+    try: return call(*path)
+    except OSError as error: return error.errno
+full = asked(os.statvfs, "/dev/shm")
+print(full if isinstance(full, int) else (full.f_blocks, full.f_bavail, full.f_frsize > 0))
+raw = (ctypes.c_ulong * 16)()
+print(ctypes.CDLL(None).statfs(b"/dev/shm", raw), hex(raw[0]), raw[2], raw[4])
+print([asked(call, "/dev/shm") for call in (os.stat, os.listdir, os.readlink)], os.path.exists("/dev/shm"))
+print(asked(os.statvfs, "/dev/shm/x"), asked(os.open, "/dev/shm", os.O_CREAT | os.O_EXCL))
+"#;
+    let run = |environment: &str| {
+        without_dev_shm(&format!("exec env {environment} /usr/bin/python3 -c \"$3\""), &[ASK])
+    };
+    let (Some(bare), Some(seen)) = (run("A=1"), run("LD_PRELOAD=$1 EVERCALL_LOG=all")) else {
+        skip!("no mount namespace")
+    };
+    assert_eq!(text(&bare.stdout).lines().take(2).collect::<Vec<_>>(), ["2", "-1 0x0 0 0"]);
+    let due = "(0, 0, True)\n0 0x1021994 0 0\n[2, 2, 2] False\n";
+    let said = text(&seen.stdout);
+    assert!(said.starts_with(due), "{said}{}", text(&seen.stderr));
+    let rest = |output: &Output| text(&output.stdout).lines().nth(3).map(str::to_owned);
+    // A descriptor's number.
+    assert_eq!(rest(&seen), rest(&bare));
+    assert!(text(&seen.stderr).contains("a file system without room"), "{}", text(&seen.stderr));
 }
 
 /// A folder that is another's, that others may look into, or that is a link is not taken.

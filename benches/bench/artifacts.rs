@@ -30,6 +30,8 @@ pub struct Artifacts {
     pub shim: PathBuf,
     /// A preload that holds nothing.
     pub empty: PathBuf,
+    /// A preload that hands a few calls on, and does nothing else.
+    pub forward: PathBuf,
     /// One hook made with the redhook crate.
     pub redhook: Peer,
     /// libeatmydata, a small preload written in C.
@@ -40,6 +42,8 @@ pub struct Artifacts {
     pub faketime: Peer,
     /// `programs/handed_on.c`.
     pub handed_on: PathBuf,
+    /// `programs/matched.c`.
+    pub matched: PathBuf,
     /// `programs/translated.c`.
     pub translated: PathBuf,
     /// `programs/clock.c`.
@@ -60,12 +64,14 @@ impl Artifacts {
         Ok(Artifacts {
             shim: shim()?,
             empty: compile("peers/empty.c", "empty.so", &EMPTY_FLAGS)?,
+            forward: compile("peers/forward.c", "forward.so", &["-shared", "-fPIC"])?,
             redhook: redhook(),
             eatmydata: installed("libeatmydata1", "libeatmydata.so.1"),
             // The System V flavour, which Debian's `fakeroot` takes too.
             fakeroot: installed("libfakeroot", "libfakeroot-sysv.so"),
             faketime: installed("libfaketime", "libfaketime.so.1"),
             handed_on: compile("programs/handed_on.c", "handed_on", &[])?,
+            matched: compile("programs/matched.c", "matched", &[])?,
             translated: compile("programs/translated.c", "translated", &[])?,
             clock: compile("programs/clock.c", "clock", &[])?,
             modern: compile("programs/modern.c", "modern", &[])?,

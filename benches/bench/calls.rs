@@ -8,7 +8,10 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What a handed-on call may cost on top of libc's own, nanoseconds.
+/// The preload that does nothing but hand on.
+const FORWARD: &str = "plain forward";
+
+/// What a handed-on call may cost on top of libc's own, or of a plain forward where that one has it: nanoseconds.
 const ADDED_LIMIT: f64 = 5.0;
 
 /// What a translated call may cost, as a ratio to the calls that it makes.
@@ -47,9 +50,11 @@ impl<'a> Variant<'a> {
 
 /// Calls that no rule acts on: through the name the program sees, against libc's own definition.
 pub fn handed_on(artifacts: &Artifacts, rounds: usize) -> io::Result<Vec<Row>> {
+    let goal = Goal::AddedOver(FORWARD, ADDED_LIMIT);
     let mut variants = vec![
         Variant::new("bare", Goal::None, None),
-        Variant::new("libevercall", Goal::Added(ADDED_LIMIT), Some(&artifacts.shim)),
+        Variant::new(FORWARD, Goal::Peer, Some(&artifacts.forward)),
+        Variant::new("libevercall", goal, Some(&artifacts.shim)),
     ];
     if let Ok(redhook) = &artifacts.redhook {
         variants.push(Variant::new("redhook, one hook", Goal::Peer, Some(redhook)));

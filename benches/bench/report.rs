@@ -16,6 +16,8 @@ pub enum Goal {
     RatioBelowPeers(f64),
     /// At most so many nanoseconds more than the reference.
     Added(f64),
+    /// At most so many nanoseconds more than what this variant adds, or than the reference where it has no such row.
+    AddedOver(&'static str, f64),
     /// At most so many nanoseconds.
     Time(f64),
 }
@@ -111,6 +113,7 @@ fn target(goal: Goal) -> String {
         Goal::Ratio(limit) => format!("ratio <= {limit:.2}"),
         Goal::RatioBelowPeers(limit) => format!("ratio <= {limit:.2}, below every peer"),
         Goal::Added(limit) => format!("added <= {limit:.0} ns"),
+        Goal::AddedOver(peer, limit) => format!("added <= {limit:.0} ns over {peer}"),
         Goal::Time(limit) => format!("time <= {}", time(limit)),
     }
 }
@@ -125,8 +128,20 @@ fn reached(row: &Row, summary: &Summary, rows: &[Row]) -> &'static str {
             if below_all { within(&summary.ratio, limit) } else { "NO" }
         }
         Goal::Added(limit) => within(&summary.added, limit),
+        Goal::AddedOver(peer, limit) => {
+            let peer = rows.iter().find(|other| other.variant == peer && other.measure == row.measure);
+            match peer.and_then(|peer| peer.summary.as_ref().ok()) {
+                Some(peer) => within(&over(&summary.added, &peer.added), limit),
+                None => within(&summary.added, limit),
+            }
+        }
         Goal::Time(limit) => within(&summary.time, limit),
     }
+}
+
+/// The difference of two medians: both margins are in its own.
+fn over(figures: &Spread, peer: &Spread) -> Spread {
+    Spread { median: figures.median - peer.median, margin: figures.margin.hypot(peer.margin), ..*figures }
 }
 
 /// Whether a median keeps a limit; a limit inside the margin is neither kept nor missed.

@@ -61,6 +61,22 @@ static void open_absolute(void *function, int times)
 		close(call("/usr/bin/env", O_RDONLY));
 }
 
+static void open_relative(void *function, int times)
+{
+	int (*call)(const char *, int, ...) = function;
+
+	for (int i = 0; i < times; i++)
+		close(call("../../usr/bin/env", O_RDONLY));
+}
+
+static void access_absolute(void *function, int times)
+{
+	int (*call)(const char *, int) = function;
+
+	for (int i = 0; i < times; i++)
+		call("/usr/bin/env", R_OK);
+}
+
 static void stat_absolute(void *function, int times)
 {
 	int (*call)(const char *, struct stat *) = function;
@@ -108,6 +124,8 @@ static const struct {
 	{ "epoll_create(0), refused", "epoll_create", epoll_create_refused, 1000 },
 	{ "ustat of no device", "ustat", ustat_no_device, 1000 },
 	{ "open of a path without a rule", "open", open_absolute, 250 },
+	{ "open of a relative path", "open", open_relative, 250 },
+	{ "access of a path without a rule", "access", access_absolute, 500 },
 	{ "stat of a path without a rule", "stat", stat_absolute, 500 },
 	{ "stat of a relative path", "stat", stat_relative, 500 },
 	{ "stat of a missing path", "stat", stat_missing, 500 },

@@ -23,12 +23,19 @@ fn files(table: &Table) -> Result<(), Fault> {
     for (path, row) in rows {
         let at = path.span().start;
         let (path, row) = (path.get_ref(), row.get_ref());
-        let good =
-            ["/proc/", "/sys/", "/dev/random", "/var/lib/rpm/"].iter().any(|start| path.starts_with(start));
+        let good = ["/proc/", "/sys/", "/dev/random", "/dev/shm", "/var/lib/rpm/"]
+            .iter()
+            .any(|start| path.starts_with(start));
         if !good || path.ends_with('/') || path.contains("//") || path.contains("/.") {
             return Err(
                 file.fault(at, "a path is absolute, in a tree that path.rs looks at, and as plain as can be")
             );
+        }
+        if path.rsplit('/').next().is_none_or(|name| name.len() < 3) {
+            return Err(file.fault(
+                at,
+                "a path's last component has three bytes or more: path.rs takes others for none",
+            ));
         }
         if !table.rules.iter().any(|(_, rules)| rules.keys().any(|name| name.get_ref() == row.rule.get_ref()))
         {

@@ -2,6 +2,7 @@
 //! without a single pointer for the shim, where each pointer would be a relocation at every exec.
 
 use crate::check::{NUMBERS, Trigger, answer, find_call, probe_of, trigger};
+use crate::ending;
 use crate::read::Table;
 use crate::row::{
     ANSWERS, ARGUMENT_KINDS, ERRNOS, FIDELITIES, FILE_ANSWERS, FileRow, NO_ANSWER, Rule, SYSCTL_TYPES, word,
@@ -250,7 +251,7 @@ fn files(table: &Table, text: &mut Text, out: &mut String) {
         let _ = writeln!(out, "/// `{by}`.\n{name},");
     }
     *out += "}\n";
-    let (mut rows, mut names) = (String::new(), [[0u64; 2]; 64]);
+    let (mut rows, mut endings) = (String::new(), [0u64; ending::WORDS]);
     let files = sorted_files(table);
     for (path, row) in &files {
         let maker = row.by.as_ref().map_or("None".into(), |by| variant(&by.get_ref().replace("::", "_")));
@@ -262,13 +263,11 @@ fn files(table: &Table, text: &mut Text, out: &mut String) {
             word(FILE_ANSWERS, row.answer.get_ref()).expect("checked"),
             text.add(row.to.as_deref().unwrap_or("")),
         );
-        let name = path.rsplit('/').next().unwrap_or("").as_bytes();
-        for (ends, byte) in names[name.len().min(63)].iter_mut().zip([name.first(), name.last()]) {
-            *ends |= 1 << (byte.unwrap_or(&0) % 64);
-        }
+        let bit = ending::bit(u32::from_le_bytes(*path.as_bytes().last_chunk().expect("checked")));
+        endings[bit / 64] |= 1 << (bit % 64);
     }
     let _ = writeln!(out, "static FILES: [PackedFile; {}] = [\n{rows}];", files.len());
-    let _ = writeln!(out, "static FILE_NAMES: [[u64; 2]; 64] = {names:?};");
+    let _ = writeln!(out, "static FILE_ENDINGS: [u64; ending::WORDS] = {endings:?};");
 }
 
 /// Words of a bitmap by slot: the system call numbers, and 64 interfaces that only a libc has.

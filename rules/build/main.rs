@@ -2,6 +2,8 @@
 
 mod check;
 mod emit;
+#[path = "../src/ending.rs"]
+mod ending;
 mod operations;
 mod read;
 mod row;

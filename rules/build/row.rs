@@ -135,6 +135,7 @@ pub const FILE_ANSWERS: &[(&str, &str)] = &[
     ("swallowed", "Swallowed"),
     ("exchanged", "Exchanged"),
     ("mount", "Mount"),
+    ("full", "Full"),
 ];
 
 /// The conversions of the binary sysctl tables, and the variant of `SysctlType`.

@@ -6,6 +6,7 @@
 //! single pointer, for the shim: a pointer in a shared object is a relocation in every exec.
 #![no_std]
 
+mod ending;
 pub mod packed;
 pub mod section;
 pub mod table;

@@ -1,6 +1,6 @@
 //! The table as the shim holds it: numbers and offsets only, no pointer to relocate.
 
-use crate::{ArgumentKind, Trigger};
+use crate::{ArgumentKind, Trigger, ending};
 
 /// System call numbers the bitmaps cover; slots from here on belong to interfaces only a libc has.
 pub const NUMBERS: usize = 512;
@@ -151,6 +151,8 @@ pub enum FileAnswer {
     Exchanged,
     /// The host has the folder, but another file system is mounted there: statfs(2) says which it was.
     Mount,
+    /// The host lacks the folder, and it stays missing: only statfs(2) answers, that it has no room.
+    Full,
 }
 
 struct PackedFile {
@@ -195,10 +197,11 @@ impl FileId {
         self.row().map_or(b"", |row| row.path.bytes())
     }
 
-    /// Whether a row's last component may have this length, and these first and last bytes.
-    pub fn may_be_named(length: usize, first: u8, last: u8) -> bool {
-        let has = |bytes: u64, byte: u8| bytes >> (byte % 64) & 1 == 1;
-        FILE_NAMES.get(length.min(63)).is_some_and(|[firsts, lasts]| has(*lasts, last) && has(*firsts, first))
+    /// Whether a row's path may end with these four bytes, little-endian. Rows end with a slash and three bytes at least.
+    #[inline(always)]
+    pub fn may_end(last: u32) -> bool {
+        let bit = ending::bit(last);
+        FILE_ENDINGS.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
 
     fn row(self) -> Option<&'static PackedFile> {

@@ -348,6 +348,7 @@ fn file_rules() {
         (1, "\"/proc/old\"", "\"/proc/old/\"", "a path is absolute"),
         (1, "\"/proc/old\"", "\"/proc//old\"", "a path is absolute"),
         (1, "\"/proc/old\"", "\"/proc/../old\"", "a path is absolute"),
+        (1, "\"/proc/old\"", "\"/proc/on\"", "three bytes or more"),
         (1, "rule = \"alpha\"", "rule = \"nobody\"", "no rule is named nobody"),
         (1, "\"synthesised\"", "\"guessed\"", "unknown answer"),
         (1, ", by = \"things::old\"", "", "need by"),

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "the doors, which use most of it, are not in unit tests"))]
 
 mod arch;
+mod cgroup_group;
 mod dispatch;
 mod doors;
 mod elf;

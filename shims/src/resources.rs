@@ -1,109 +1,21 @@
 //! Memory and processors as the control group of this process limits them: version 1 or 2, whichever the host has
 //! (Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst and Documentation/scheduler/sched-bwc.rst of 6.1).
 //!
-//! A limit counts wherever it stands between the process's group and the mount. Mounts are looked for where
-//! distributions and containers have them, under /sys/fs/cgroup.
+//! A limit counts wherever it stands between the process's group and the mount.
 
-use crate::files::{Lines, read_start};
+use crate::cgroup_group::{Group, bandwidth, counter, limit, number};
+use crate::files::read_start;
 use crate::sys;
-use crate::text::{Text, fields, parse_decimal, trim};
+use crate::text::{Text, fields, trim};
 
-/// Bytes of a path.
-const PATH: usize = 256;
-
-/// Bytes of a file that holds one value, or a list of processors.
-const VALUE: usize = 256;
-
-/// No limit: v1 says LONG_MAX down to whole pages, and pages may be large.
-const UNLIMITED: u64 = i64::MAX as u64 & !0xffff;
+/// Bytes of a list of processors.
+const LIST: usize = 1024;
 
 /// The least memory that is ever told: programs divide by it (lxc/lxcfs#389).
 const LEAST: u64 = 1 << 20;
 
 /// Processors that a set can hold: the kernel's most, CONFIG_NR_CPUS of x86-64.
 const PROCESSORS: usize = 8192;
-
-/// A group of one controller.
-struct Group {
-    path: Text<PATH>,
-    /// Bytes of `path` that are the mount.
-    mount: usize,
-    v2: bool,
-}
-
-/// Whether a group has a file.
-fn has(group: &[u8], name: &[u8]) -> bool {
-    let mut path = Text::<PATH>::new();
-    path.push(group).push(b"/").push(name);
-    !path.is_cut() && sys::open(path.c_str(), libc::O_PATH, 0).is_ok()
-}
-
-impl Group {
-    /// This process's group of a controller.
-    fn of(controller: &[u8]) -> Option<Group> {
-        let mut lines = Lines::open(c"/proc/self/cgroup").ok()?;
-        let mut unified = None;
-        while let Ok(Some(line)) = lines.next() {
-            let mut parts = line.splitn(3, |&b| b == b':');
-            let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-            if controllers.split(|&b| b == b',').any(|name| name == controller) {
-                // Version 1: the folder is named after all its controllers, with links for each.
-                if let Some(group) = Group::below(&[controllers, controller], path, false) {
-                    return Some(group);
-                }
-            }
-            if controllers.is_empty() {
-                unified = Group::below(&[b"", b"unified"], path, true);
-            }
-        }
-        unified
-    }
-
-    fn below(mounts: &[&[u8]], path: &[u8], v2: bool) -> Option<Group> {
-        // A container may see the mount of its own group, and the host's name for it: then the mount is the group.
-        for own in [path, b"/"] {
-            for name in mounts {
-                let mut group = Text::<PATH>::new();
-                group.push(b"/sys/fs/cgroup");
-                if !name.is_empty() {
-                    group.push(b"/").push(name);
-                }
-                let mount = group.bytes().len();
-                if own != b"/" {
-                    group.push(own);
-                }
-                if !group.is_cut() && has(group.bytes(), b"cgroup.procs") {
-                    return Some(Group { path: group, mount, v2 });
-                }
-            }
-        }
-        None
-    }
-
-    /// The start of a file of the group.
-    fn file<'a>(&self, name: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-        let mut path = Text::<PATH>::new();
-        path.push(self.path.bytes()).push(b"/").push(name);
-        if path.is_cut() { None } else { read_start(path.c_str(), buffer).ok().map(trim) }
-    }
-
-    /// A number of a file of the group; `max` is none at all.
-    fn number(&self, name: &[u8]) -> Option<u64> {
-        let mut buffer = [0u8; VALUE];
-        let text = self.file(name, &mut buffer)?;
-        if text == b"max" { Some(UNLIMITED) } else { parse_decimal(text).map(|(number, _)| number) }
-    }
-
-    /// The group above; false at the mount.
-    fn up(&mut self) -> bool {
-        let parent = self.path.bytes().iter().rposition(|&b| b == b'/').unwrap_or(0);
-        let above = parent >= self.mount;
-        if above {
-            self.path.truncate(parent);
-        }
-        above
-    }
-}
 
 /// The counters of memory.stat that are shown, by their names in v2 and in v1; bytes.
 const STAT: &[u8] = b"\
@@ -165,33 +77,29 @@ fn swap(host: [u64; 2], limit: Option<u64>, used: Option<u64>) -> [u64; 2] {
 /// The memory of this process's group; None where nothing limits it further than the host does.
 pub fn memory(host: &sys::Memory) -> Option<Memory> {
     let mut group = Group::of(b"memory")?;
-    let v2 = group.v2;
+    let v2 = group.is_v2();
     let limit_name: &[u8] = if v2 { b"memory.max" } else { b"memory.limit_in_bytes" };
     // The lowest limit on the way up, and the use of the group that it is set for.
-    let mut limit = host.total;
+    let mut total = host.total;
     let mut found = None;
     loop {
-        if let Some(own) = group.number(limit_name).filter(|&own| own < limit) {
-            limit = own;
-            found = Some(group.path.bytes().len());
+        if let Some(own) = group.value(limit_name, limit).filter(|&own| own < total) {
+            total = own;
+            found = Some(group.depth());
         }
-        if !group.up() {
+        if !group.rise() {
             break;
         }
     }
+    let found = found?;
     let mut group = Group::of(b"memory")?;
-    group.path.truncate(found?);
+    while group.depth() > found && group.rise() {}
     let used_name: &[u8] = if v2 { b"memory.current" } else { b"memory.usage_in_bytes" };
-    let used = group.number(used_name).unwrap_or(0);
+    let used = group.value(used_name, number).unwrap_or(0);
     let mut stat = [0u64; COUNTERS];
-    let mut path = Text::<PATH>::new();
-    path.push(group.path.bytes()).push(b"/memory.stat");
-    if let Ok(mut lines) = Lines::open(path.c_str()) {
+    if let Some(mut lines) = group.lines(b"memory.stat") {
         while let Ok(Some(line)) = lines.next() {
-            let mut words = fields(line);
-            let (Some(name), Some((value, _))) = (words.next(), words.next().and_then(parse_decimal)) else {
-                continue;
-            };
+            let Some((name, value)) = counter(line) else { continue };
             let is_it = |(of_v2, of_v1): &(&[u8], &[u8])| name == if v2 { *of_v2 } else { *of_v1 };
             for (to, _) in stat.iter_mut().zip(counters()).filter(|(_, names)| is_it(names)) {
                 *to = value;
@@ -199,14 +107,15 @@ pub fn memory(host: &sys::Memory) -> Option<Memory> {
         }
     }
     let swap = if v2 {
-        swap(host.swap, group.number(b"memory.swap.max"), group.number(b"memory.swap.current"))
+        let of = |name| group.value(name, limit);
+        swap(host.swap, of(b"memory.swap.max"), of(b"memory.swap.current"))
     } else {
         // Both together, less the memory.
-        let both = group.number(b"memory.memsw.limit_in_bytes").map(|both| both.saturating_sub(limit));
-        let used = group.number(b"memory.memsw.usage_in_bytes").map(|both| both.saturating_sub(used));
+        let both = group.value(b"memory.memsw.limit_in_bytes", limit).map(|both| both.saturating_sub(total));
+        let used = group.value(b"memory.memsw.usage_in_bytes", limit).map(|both| both.saturating_sub(used));
         swap(host.swap, both, used)
     };
-    let total = limit.max(LEAST);
+    let total = total.max(LEAST);
     let free = total.saturating_sub(used).min(host.free);
     let mut memory = Memory { total, free, available: 0, swap, stat };
     let reclaimed =
@@ -231,17 +140,11 @@ impl Processors {
     pub fn parse(list: &[u8]) -> Option<Processors> {
         let mut set = Processors::none();
         for range in trim(list).split(|&b| b == b',') {
-            let (first, rest) = parse_decimal(range)?;
-            let last = match rest.split_first() {
-                None => first,
-                Some((b'-', last)) => match parse_decimal(last)? {
-                    (last, b"") => last,
-                    _ => return None,
-                },
-                _ => return None,
-            };
-            for number in first..=last.min(PROCESSORS as u64 - 1) {
-                set.add(number as usize);
+            let mut ends = range.splitn(2, |&b| b == b'-').map(number);
+            let first = ends.next()??;
+            let last = ends.next().unwrap_or(Some(first))?;
+            for processor in first..=last.min(PROCESSORS as u64 - 1) {
+                set.add(processor as usize);
             }
         }
         (set.count > 0).then_some(set)
@@ -313,15 +216,12 @@ impl Processors {
 
 /// Whole processors that a quota of time comes to: CPU 1.5 needs two.
 fn quota_of(group: &Group) -> Option<u64> {
-    let (quota, period) = if group.v2 {
-        let mut buffer = [0u8; VALUE];
-        let mut words = fields(group.file(b"cpu.max", &mut buffer)?);
-        // `max` is no number.
-        let (quota, _) = parse_decimal(words.next()?)?;
-        (quota, parse_decimal(words.next()?)?.0)
+    let (quota, period) = if group.is_v2() {
+        let (quota, period) = group.value(b"cpu.max", bandwidth)?;
+        (quota?, period)
     } else {
-        // -1 is no number either.
-        (group.number(b"cpu.cfs_quota_us")?, group.number(b"cpu.cfs_period_us")?)
+        // -1 is no number.
+        (group.value(b"cpu.cfs_quota_us", number)?, group.value(b"cpu.cfs_period_us", number)?)
     };
     (period > 0).then(|| quota.div_ceil(period).max(1))
 }
@@ -329,10 +229,10 @@ fn quota_of(group: &Group) -> Option<u64> {
 /// The processors that this process's group may use at once: those of its cpuset, and of these the first ones, as
 /// many as its quota comes to.
 pub fn processors() -> Option<Processors> {
-    let mut buffer = [0u8; 1024];
+    let mut buffer = [0u8; LIST];
     let effective = Group::of(b"cpuset").and_then(|group| {
-        let name: &[u8] = if group.v2 { b"cpuset.cpus.effective" } else { b"cpuset.effective_cpus" };
-        group.file(name, &mut buffer).and_then(Processors::parse)
+        let name: &[u8] = if group.is_v2() { b"cpuset.cpus.effective" } else { b"cpuset.effective_cpus" };
+        group.read(name, &mut buffer).and_then(Processors::parse)
     });
     let mut set = match effective {
         Some(set) => set,
@@ -342,7 +242,7 @@ pub fn processors() -> Option<Processors> {
         let mut most = u64::MAX;
         loop {
             most = quota_of(&group).unwrap_or(u64::MAX).min(most);
-            if !group.up() {
+            if !group.rise() {
                 break;
             }
         }
@@ -370,7 +270,7 @@ mod tests {
             let set = Processors::parse(text.as_bytes()).unwrap();
             assert_eq!((list(&set).as_str(), set.count()), (text, count));
         }
-        for text in ["", "x", "0-", "0-3x", "-1", "max"] {
+        for text in ["", "x", "0-", "0-3x", "-1", "max", "18446744073709551617", "0-18446744073709551617"] {
             assert!(Processors::parse(text.as_bytes()).is_none(), "{text}");
         }
         let mut set = Processors::parse(b"2-5,70").unwrap();

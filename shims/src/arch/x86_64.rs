@@ -24,44 +24,36 @@ pub unsafe fn syscall(number: usize, a: [usize; 6]) -> isize {
     result
 }
 
-/// Where the last component of a path begins and ends; None where the path takes `most` bytes or more.
+/// The bytes of a string; None where it takes `most` or more.
 ///
 /// Sixteen bytes at a time, from a multiple of sixteen on: what is read beside the string lies on its own pages.
 ///
 /// # Safety
-/// `path` is a string that may be read.
-#[inline]
-pub unsafe fn last_component(path: *const u8, most: usize) -> Option<(usize, usize)> {
-    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
-    let before = path as usize % 16;
-    let mut at = path.wrapping_sub(before);
-    let (mut offset, mut start) = (0usize.wrapping_sub(before), 0);
-    // The bytes that stand before the string.
-    let mut counted = u32::MAX << before;
-    loop {
-        // SAFETY: an aligned load never crosses a page, and one of its bytes is the string's.
-        let (ends, slashes) = unsafe {
-            let block = _mm_load_si128(at.cast());
-            let places =
-                |byte: u8| _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(byte as i8))) as u32;
-            (places(0) & counted, places(b'/') & counted)
-        };
-        // Below the first NUL, or all.
-        let slashes = slashes & (ends & ends.wrapping_neg()).wrapping_sub(1);
-        if slashes != 0 {
-            start = offset.wrapping_add(32 - slashes.leading_zeros() as usize);
-        }
-        if ends != 0 {
-            let end = offset.wrapping_add(ends.trailing_zeros() as usize);
-            return (end < most).then_some((start, end));
-        }
-        offset = offset.wrapping_add(16);
-        if offset as isize >= most as isize {
-            return None;
-        }
-        at = at.wrapping_add(16);
-        counted = u32::MAX;
+/// `string` may be read to its NUL.
+#[inline(always)]
+pub unsafe fn length(string: *const u8, most: usize) -> Option<usize> {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_setzero_si128};
+    let before = string as usize % 16;
+    let mut at = string.wrapping_sub(before);
+    // SAFETY: an aligned load never crosses a page, and one of its bytes is the string's.
+    let ends = |at: *const u8| unsafe {
+        _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_load_si128(at.cast()), _mm_setzero_si128())) as u32
+    };
+    // The bytes that stand before the string do not count.
+    let first = ends(at) >> before;
+    if first != 0 {
+        return Some(first.trailing_zeros() as usize).filter(|&length| length < most);
     }
+    let mut length = 16 - before;
+    while length < most {
+        at = at.wrapping_add(16);
+        let found = ends(at);
+        if found != 0 {
+            return Some(length + found.trailing_zeros() as usize).filter(|&length| length < most);
+        }
+        length += 16;
+    }
+    None
 }
 
 // The only symbols that the library leaves undefined, all weak: tests/shim_file.rs holds the list.
@@ -79,6 +71,59 @@ pub fn errno_location() -> usize {
              options(pure, readonly, nostack, preserves_flags));
     }
     address
+}
+
+/// The thread pointer, which its own first word holds (System V ABI for thread-local storage). Only where a libc runs.
+#[inline(always)]
+pub fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: every libc of x86-64 has set FS when its `__errno_location` reads this word.
+    unsafe {
+        asm!("mov {}, qword ptr fs:[0]", out(reg) pointer, options(pure, readonly, nostack, preserves_flags));
+    }
+    pointer
+}
+
+/// What libc's `__errno_location` adds to the thread pointer, if its code is one of the two that glibc and musl are
+/// known to have; a whole number of `int`s other than 0.
+///
+/// # Safety
+/// `function` is code that may be read.
+pub unsafe fn errno_offset(function: usize) -> Option<isize> {
+    // mov rax, [rip + ?]; add rax, fs:[0]; ret
+    const GLIBC: [Option<u8>; 17] = pattern(*b"\x48\x8b\x05????\x64\x48\x03\x04\x25\0\0\0\0\xc3");
+    // mov rax, fs:[0]; add rax, ?; ret
+    const MUSL: [Option<u8>; 14] = pattern(*b"\x64\x48\x8b\x04\x25\0\0\0\0\x48\x83\xc0?\xc3");
+    let code = function as *const u8;
+    // SAFETY: the caller's promise. Nothing behind the first difference is read, nor behind the end; what glibc's
+    // code reads is a word of its own.
+    let offset = unsafe {
+        let is = |pattern: &[Option<u8>]| {
+            pattern.iter().enumerate().all(|(at, byte)| byte.is_none_or(|byte| *code.add(at) == byte))
+        };
+        if is(&GLIBC) {
+            let from_here = code.add(3).cast::<i32>().read_unaligned();
+            code.add(7).offset(from_here as isize).cast::<isize>().read_unaligned()
+        } else if is(&MUSL) {
+            code.add(12).cast::<i8>().read().into()
+        } else {
+            return None;
+        }
+    };
+    (offset != 0 && offset % 4 == 0).then_some(offset)
+}
+
+/// Bytes to compare with; `?` fits any.
+const fn pattern<const N: usize>(bytes: [u8; N]) -> [Option<u8>; N] {
+    let mut pattern = [None; N];
+    let mut at = 0;
+    while at < N {
+        if bytes[at] != b'?' {
+            pattern[at] = Some(bytes[at]);
+        }
+        at += 1;
+    }
+    pattern
 }
 
 /// The address of libc's `__environ` variable, or 0 where no libc is loaded.

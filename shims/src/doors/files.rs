@@ -2,11 +2,12 @@
 //! the kernel every time.
 
 use super::by_hand::{door, kernel_first};
+use super::paths::{apart, as_kernel_said, from, is_done};
 use super::{as_kernel, by_rule, finish};
 use crate::dispatch::{dispatch, raw};
 use crate::errno;
 use crate::file_rules;
-use crate::next::Next;
+use crate::next::{Function, Next};
 use crate::state;
 use evercall_rules::packed::RuleId;
 
@@ -27,10 +28,14 @@ pub extern "C" fn statx(folder: usize, path: usize, flags: usize, mask: usize, t
     static NEXT: Next = Next::unknown();
     let (rule, args) = (RuleId::Statx, [folder, path, flags, mask, to, 0]);
     let errno_before = errno::get();
-    let answer = asked_twice(rule, &NEXT, b"statx", args, args);
+    let answer = match handed_on(rule, &NEXT) {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => unsafe { function(folder, path, flags, mask, to, 0) as i32 as isize },
+        None => apart(move || asked_twice(rule, &NEXT, b"statx", args, args)),
+    };
     // SAFETY: the call was made with this path just now.
     unsafe {
-        then(answer, [folder, path], errno_before, |answer| {
+        then(answer, [folder, path], errno_before, move |answer| {
             file_rules::stated_more(folder, path, mask, to, answer)
         })
     }
@@ -47,12 +52,17 @@ unsafe fn then(
     errno_before: i32,
     rule: impl FnOnce(isize) -> isize,
 ) -> isize {
-    if answer == -1 {
-        return finish(rule(-(errno::get() as isize)), errno_before);
+    // SAFETY: the caller's promise.
+    if unsafe { is_done(answer, path, from(folder)) } {
+        return answer;
     }
-    // SAFETY: the caller's promise, and the call succeeded.
-    let passed_over = folder as i32 == libc::AT_FDCWD || unsafe { file_rules::is_passed_over(path) };
-    if passed_over { answer } else { finish(rule(answer), errno_before) }
+    apart(move || finish(rule(as_kernel_said(answer)), errno_before))
+}
+
+/// The next definition, where the host is known to have the rule's call: without the rule's way, and its cost.
+#[inline(always)]
+fn handed_on(rule: RuleId, next: &Next) -> Option<Function> {
+    if state::handed_on(&state::SYMBOLS_HANDED_ON, rule.slot()) { next.known() } else { None }
 }
 
 /// `access`: its own rule, then the file rules.
@@ -61,11 +71,15 @@ pub extern "C" fn access(path: usize, mode: usize) -> isize {
     static NEXT: Next = Next::unknown();
     let errno_before = errno::get();
     let args = [path, mode, 0, 0, 0, 0];
-    let answer = door(RuleId::Access, &NEXT, b"access", args, args);
+    let answer = match handed_on(RuleId::Access, &NEXT) {
+        // SAFETY: the caller's own call, to whom it would have gone without us.
+        Some(function) => unsafe { function(path, mode, 0, 0, 0, 0) as i32 as isize },
+        None => apart(move || door(RuleId::Access, &NEXT, b"access", args, args)),
+    };
     let here = libc::AT_FDCWD as usize;
     // SAFETY: the call was made with this path just now.
     unsafe {
-        then(answer, [here, path], errno_before, |answer| file_rules::accessed(here, path, mode, answer))
+        then(answer, [here, path], errno_before, move |answer| file_rules::accessed(here, path, mode, answer))
     }
 }
 
@@ -78,7 +92,9 @@ pub extern "C" fn faccessat(folder: usize, path: usize, mode: usize, flags: usiz
     let answer = access_at(&NEXT, folder, path, mode, flags);
     // SAFETY: the call was made with this path just now.
     unsafe {
-        then(answer, [folder, path], errno_before, |answer| file_rules::accessed(folder, path, mode, answer))
+        then(answer, [folder, path], errno_before, move |answer| {
+            file_rules::accessed(folder, path, mode, answer)
+        })
     }
 }
 
@@ -107,7 +123,7 @@ macro_rules! effective_door {
             let answer = asked_twice(RuleId::Faccessat2, &NEXT, stringify!($symbol).as_bytes(), own, args);
             // SAFETY: the call was made with this path just now.
             unsafe {
-                then(answer, [args[0], path], errno_before, |answer| {
+                then(answer, [args[0], path], errno_before, move |answer| {
                     file_rules::accessed(args[0], path, mode, answer)
                 })
             }

@@ -23,99 +23,121 @@ macro_rules! word {
     };
 }
 
-/// Whether no file rule is about a call that got this answer (-1: and errno): the quick side of each door.
+/// Whether no file rule is about a call that got this answer (-1: and errno): the quick side of each door. Every
+/// instruction counts here, and every branch twice: what the processor foresaw is mostly lost in the kernel.
+/// `success`: whether a rule may act on one, of which the door knows more than the path says.
 ///
 /// # Safety
 /// The call was made with this path just now.
 #[inline(always)]
-unsafe fn is_done(answer: isize, path: usize) -> bool {
-    if answer == -1 && !file_rules::is_missing(errno::get()) {
-        return true;
-    }
+pub(super) unsafe fn is_done(answer: isize, path: usize, success: bool) -> bool {
+    let looked_at = if answer == -1 { file_rules::is_missing(errno::get()) } else { success };
     // SAFETY: the kernel has read the path.
-    unsafe { file_rules::is_passed_over(path) }
+    !looked_at || unsafe { file_rules::is_passed_over(path) }
+}
+
+/// A success may be about another file.
+const LOOK: bool = true;
+
+/// A success stands.
+const DONE: bool = false;
+
+/// A success stands, but where the path may start from a folder that we made.
+#[inline(always)]
+pub(super) fn from(folder: usize) -> bool {
+    folder as i32 != libc::AT_FDCWD
 }
 
 /// Such an answer in the kernel's convention.
-#[cold]
-#[inline(never)]
-fn as_kernel_said(answer: isize) -> isize {
+pub(super) fn as_kernel_said(answer: isize) -> isize {
     if answer == -1 { -(errno::get() as isize) } else { answer }
 }
 
 /// Doors whose call is first made as it is, and whose answer a file rule may then change.
 macro_rules! doors {
-    ($type:ty: $($symbol:ident($($argument:ident),*) => $path:ident, $rule:ident($($passed:expr),*), $number:ident[$($raw:expr),*];)*) => { $(
+    ($type:ty: $($symbol:ident($($argument:ident),*) => $path:ident if $success:expr, $rule:ident($($passed:expr),*), $number:ident[$($raw:expr),*];)*) => { $(
         /// The next definition first, then the file rules.
         #[unsafe(no_mangle)]
         pub extern "C" fn $symbol($($argument: usize),*) -> $type {
             static NEXT: Next = Next::unknown();
             type Own = unsafe extern "C" fn($(word!($argument)),*) -> $type;
             let errno_before = errno::get();
-            let answer = match NEXT.known().or_else(|| NEXT.find(stringify!($symbol).as_bytes())) {
+            let answer = match NEXT.known() {
                 // SAFETY: the caller's own call, to whom it would have gone without us.
                 Some(function) => unsafe { transmute::<Function, Own>(function)($($argument),*) },
-                // This libc has no such symbol, but somebody found ours.
-                None => finish(raw($number, [$($raw),*]), errno_before) as $type,
+                None => apart(move || match NEXT.find(stringify!($symbol).as_bytes()) {
+                    // SAFETY: as above.
+                    Some(function) => unsafe { transmute::<Function, Own>(function)($($argument),*) },
+                    // This libc has no such symbol, but somebody found ours.
+                    None => finish(sys::call($number, padded([$($raw),*])), errno_before) as $type,
+                }),
             };
             // SAFETY: the call was made with this path just now.
-            if unsafe { is_done(answer as isize, $path) } {
+            if unsafe { is_done(answer as isize, $path, $success) } {
                 return answer;
             }
-            let answer = as_kernel_said(answer as isize);
-            // SAFETY: as above.
-            finish(unsafe { file_rules::$rule($($passed,)* answer) }, errno_before) as $type
+            apart(move || {
+                let answer = as_kernel_said(answer as isize);
+                // SAFETY: as above.
+                finish(unsafe { file_rules::$rule($($passed,)* answer) }, errno_before) as $type
+            })
         }
     )* };
 }
 
+/// What is rare, out of the quick side's way and of its registers.
 #[cold]
-fn raw(number: i64, [a, b, c, d]: [usize; 4]) -> isize {
-    sys::call(number, [a, b, c, d, 0, 0])
+#[inline(never)]
+pub(super) fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+fn padded([a, b, c, d]: [usize; 4]) -> [usize; 6] {
+    [a, b, c, d, 0, 0]
 }
 
 doors! { i32:
-    open(path, flags, mode) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
-    open64(path, flags, mode) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
-    __open_2(path, flags) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, 0];
-    __open(path, flags, mode) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
-    __open64(path, flags, mode) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
-    creat(path, mode) => path, opened(HERE, path, CREATE), SYS_creat[path, mode, 0, 0];
-    creat64(path, mode) => path, opened(HERE, path, CREATE), SYS_creat[path, mode, 0, 0];
-    __open64_2(path, flags) => path, opened(HERE, path, flags), SYS_openat[HERE, path, flags, 0];
-    openat(folder, path, flags, mode) => path, opened(folder, path, flags), SYS_openat[folder, path, flags, mode];
-    openat64(folder, path, flags, mode) => path, opened(folder, path, flags), SYS_openat[folder, path, flags, mode];
-    __openat_2(folder, path, flags) => path, opened(folder, path, flags), SYS_openat[folder, path, flags, 0];
-    __openat64_2(folder, path, flags) => path, opened(folder, path, flags), SYS_openat[folder, path, flags, 0];
-    stat(path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
-    stat64(path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
-    lstat(path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
-    lstat64(path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
-    fstatat(folder, path, to, flags) => path, stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
-    fstatat64(folder, path, to, flags) => path, stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
-    __xstat(version, path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
-    __xstat64(version, path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
-    __lxstat(version, path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
-    __lxstat64(version, path, to) => path, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
-    __fxstatat(version, folder, path, to, flags) => path, stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
-    __fxstatat64(version, folder, path, to, flags) => path, stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
-    statfs(path, to) => path, file_system(path, to), SYS_statfs[path, to, 0, 0];
-    statfs64(path, to) => path, file_system(path, to), SYS_statfs[path, to, 0, 0];
-    __statfs(path, to) => path, file_system(path, to), SYS_statfs[path, to, 0, 0];
+    open(path, flags, mode) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
+    open64(path, flags, mode) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
+    __open_2(path, flags) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, 0];
+    __open(path, flags, mode) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
+    __open64(path, flags, mode) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, mode];
+    creat(path, mode) => path if LOOK, opened(HERE, path, CREATE), SYS_creat[path, mode, 0, 0];
+    creat64(path, mode) => path if LOOK, opened(HERE, path, CREATE), SYS_creat[path, mode, 0, 0];
+    __open64_2(path, flags) => path if LOOK, opened(HERE, path, flags), SYS_openat[HERE, path, flags, 0];
+    openat(folder, path, flags, mode) => path if LOOK, opened(folder, path, flags), SYS_openat[folder, path, flags, mode];
+    openat64(folder, path, flags, mode) => path if LOOK, opened(folder, path, flags), SYS_openat[folder, path, flags, mode];
+    __openat_2(folder, path, flags) => path if LOOK, opened(folder, path, flags), SYS_openat[folder, path, flags, 0];
+    __openat64_2(folder, path, flags) => path if LOOK, opened(folder, path, flags), SYS_openat[folder, path, flags, 0];
+    stat(path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
+    stat64(path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
+    lstat(path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
+    lstat64(path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
+    fstatat(folder, path, to, flags) => path if from(folder), stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
+    fstatat64(folder, path, to, flags) => path if from(folder), stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
+    __xstat(version, path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
+    __xstat64(version, path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, 0];
+    __lxstat(version, path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
+    __lxstat64(version, path, to) => path if DONE, stated(HERE, path, to), SYS_newfstatat[HERE, path, to, NO_FOLLOW];
+    __fxstatat(version, folder, path, to, flags) => path if from(folder), stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
+    __fxstatat64(version, folder, path, to, flags) => path if from(folder), stated(folder, path, to), SYS_newfstatat[folder, path, to, flags];
+    statfs(path, to) => path if LOOK, file_system(path, to), SYS_statfs[path, to, 0, 0];
+    statfs64(path, to) => path if LOOK, file_system(path, to), SYS_statfs[path, to, 0, 0];
+    __statfs(path, to) => path if LOOK, file_system(path, to), SYS_statfs[path, to, 0, 0];
 }
 
 /// No attribute of the kind that is asked for: what v1's files answered, but for lists of access rights.
 const NO_DATA: isize = -(libc::ENODATA as isize);
 
 doors! { isize:
-    readlink(path, to, size) => path, link_read(HERE, path), SYS_readlink[path, to, size, 0];
-    __readlink_chk(path, to, size, _room) => path, link_read(HERE, path), SYS_readlink[path, to, size, 0];
-    readlinkat(folder, path, to, size) => path, link_read(folder, path), SYS_readlinkat[folder, path, to, size];
-    __readlinkat_chk(folder, path, to, size, _room) => path, link_read(folder, path), SYS_readlinkat[folder, path, to, size];
-    getxattr(path, name, to, size) => path, attribute(path, NO_DATA), SYS_getxattr[path, name, to, size];
-    lgetxattr(path, name, to, size) => path, attribute(path, NO_DATA), SYS_lgetxattr[path, name, to, size];
-    listxattr(path, to, size) => path, attribute(path, 0), SYS_listxattr[path, to, size, 0];
-    llistxattr(path, to, size) => path, attribute(path, 0), SYS_llistxattr[path, to, size, 0];
+    readlink(path, to, size) => path if DONE, link_read(HERE, path), SYS_readlink[path, to, size, 0];
+    __readlink_chk(path, to, size, _room) => path if DONE, link_read(HERE, path), SYS_readlink[path, to, size, 0];
+    readlinkat(folder, path, to, size) => path if DONE, link_read(folder, path), SYS_readlinkat[folder, path, to, size];
+    __readlinkat_chk(folder, path, to, size, _room) => path if DONE, link_read(folder, path), SYS_readlinkat[folder, path, to, size];
+    getxattr(path, name, to, size) => path if DONE, attribute(path, NO_DATA), SYS_getxattr[path, name, to, size];
+    lgetxattr(path, name, to, size) => path if DONE, attribute(path, NO_DATA), SYS_lgetxattr[path, name, to, size];
+    listxattr(path, to, size) => path if DONE, attribute(path, 0), SYS_listxattr[path, to, size, 0];
+    llistxattr(path, to, size) => path if DONE, attribute(path, 0), SYS_llistxattr[path, to, size, 0];
 }
 
 macro_rules! statvfs_door {

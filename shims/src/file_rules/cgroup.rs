@@ -4,8 +4,8 @@
 //! In v1's mount a container found its own group. What is shown here likewise is what applies to this process: a limit
 //! that stands in a group above is among it, since old programs look at no other.
 
-use super::cgroup_group::{Group, UNLIMITED, bandwidth, limit, number, shares, tighter};
 use super::text_file::TextFile;
+use crate::cgroup_group::{Group, UNLIMITED, bandwidth, limit, number, shares, tighter};
 use crate::files::read_start;
 use crate::sys::{Errno, Result};
 use crate::text::{fields, trim};

@@ -1,7 +1,7 @@
 //! v1's blkio counters from v2's io.stat (block/blk-cgroup-rwstat.c and Documentation/admin-guide/cgroup-v2.rst of 6.1).
 
-use super::cgroup_group::{Group, number};
 use super::text_file::TextFile;
+use crate::cgroup_group::{Group, number};
 use crate::sys::{Errno, Result};
 use crate::text::fields;
 

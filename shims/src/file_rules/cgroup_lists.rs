@@ -2,10 +2,10 @@
 //! `/proc/mounts`, `/proc/cgroups` (cgroups(7), proc(5)). Of one mind with each other: every hierarchy is mounted
 //! below /sys/fs/cgroup, and the program's group is what is mounted there, as in a container of its own.
 
-use super::cgroup_group::{Group, MOUNT};
 use super::cgroup_view;
 use super::pieces::Pieces;
 use super::text_file::TextFile;
+use crate::cgroup_group::{Group, MOUNT};
 use crate::files::Lines;
 use crate::sys::{Errno, Result};
 use crate::text::{Text, fields, parse_decimal};

@@ -2,7 +2,7 @@
 //! What tells the two apart (the lists of groups, mounts and controllers, the file system's type) is changed only for
 //! programs that know v1 alone. Decided once, so that all of it agrees.
 
-use super::cgroup_group;
+use crate::cgroup_group;
 use crate::files::{Lines, read_start};
 use crate::program;
 use crate::settings::{self, Cgroup};

@@ -4,7 +4,6 @@
 //! looked at may be read without asking it again.
 
 mod cgroup;
-mod cgroup_group;
 mod cgroup_io;
 mod cgroup_lists;
 mod cgroup_view;
@@ -31,6 +30,9 @@ use text_file::TextFile;
 
 /// Bytes of the log's "what it became".
 const BECAME: usize = 128;
+
+/// A file system that every process sees, and that has no room.
+const FULL: &[u8] = b"/proc";
 
 /// The system calls that may be answered by a file of ours.
 pub const NUMBERS: [i64; 14] = [
@@ -126,7 +128,7 @@ impl Found {
             FileAnswer::Folder => folders::open(self.file, flags),
             FileAnswer::Swallowed => swallowed::open(self.file.to(), flags),
             // There is nothing to open without the host's file.
-            FileAnswer::Exchanged => Err(Errno(libc::ENOENT)),
+            FileAnswer::Exchanged | FileAnswer::Full => Err(Errno(libc::ENOENT)),
         }
     }
 
@@ -135,6 +137,7 @@ impl Found {
         let mut path = Text::new();
         path.push(match self.answer {
             FileAnswer::Mount => self.file.path(),
+            FileAnswer::Full => FULL,
             FileAnswer::Swallowed => b"/proc/sys",
             _ => self.file.to(),
         });
@@ -150,6 +153,7 @@ impl Found {
         match self.answer {
             FileAnswer::Synthesised | FileAnswer::Trimmed => can_be_made(self.file),
             FileAnswer::Exchanged => true,
+            FileAnswer::Full => false,
             FileAnswer::Renamed | FileAnswer::Folder | FileAnswer::Mount | FileAnswer::Swallowed => {
                 sys::exists(self.stand_in().c_str())
             }
@@ -168,6 +172,7 @@ impl Found {
             FileAnswer::Mount => b"tmpfs",
             FileAnswer::Renamed | FileAnswer::Folder => b"answered by ",
             FileAnswer::Exchanged => b"opened in another way",
+            FileAnswer::Full => b"a file system without room",
             FileAnswer::Swallowed => b"what is written is dropped, and the old default read: ",
         };
         became.push(verb).push(self.file.to());
@@ -254,7 +259,7 @@ fn open(found: &Found, path: usize, flags: usize, answer: isize) -> isize {
                 Err(_) => return place as isize,
             }
         }
-        (Ok(file), None) => sys::at_lowest(sys::kept_over_exec(file, wanted & libc::O_CLOEXEC == 0) as isize),
+        (Ok(file), None) => sys::given(file, wanted & libc::O_CLOEXEC == 0) as isize,
         // What cannot be made leaves the host's word.
         (Err(_), Some(source)) if !found.inside => return source.into_raw() as isize,
         (Err(error), source) => match error.0 {
@@ -367,6 +372,11 @@ fn file_system_of(found: &Found, path: usize, to: User, answer: isize) -> isize 
             }
             memory::put(to, TMPFS).map_or(answer, |()| 0)
         }
+        FileAnswer::Full if answer >= 0 => return answer,
+        FileAnswer::Full => match sys::statfs_to(found.stand_in().c_str(), to) {
+            0 => memory::put(to, TMPFS).map_or(answer, |()| 0),
+            error => error,
+        },
         FileAnswer::Renamed | FileAnswer::Swallowed => sys::statfs_to(found.stand_in().c_str(), to),
         FileAnswer::Synthesised | FileAnswer::Folder => {
             if !found.is_there() {
@@ -428,13 +438,14 @@ pub unsafe fn attribute(path: usize, empty: isize, answer: isize) -> isize {
 /// The call was made with this path just now.
 pub unsafe fn another_path(path: usize, answer: isize) -> Option<Text<128>> {
     // SAFETY: the caller's promise.
-    let found =
-        unsafe { find(libc::AT_FDCWD, path, answer) }.filter(|found| answer < 0 && found.is_there())?;
-    let mut path = found.stand_in();
-    if path.bytes().is_empty() {
-        path.push(b"/sys/fs/cgroup");
+    let found = unsafe { find(libc::AT_FDCWD, path, answer) }
+        .filter(|found| answer < 0 && (found.is_there() || found.answer == FileAnswer::Full))?;
+    let mut other = found.stand_in();
+    if other.bytes().is_empty() {
+        other.push(b"/sys/fs/cgroup");
     }
-    Some(path)
+    found.log(path, 0, 0);
+    Some(other)
 }
 
 /// `fopen` and its kin: the file that is to be read instead. `answer`: 0, or -errno.
@@ -490,10 +501,7 @@ fn open_stream(found: &Found, path: usize, mode: usize) -> Option<Result<Fd>> {
         _ => found.open(flags),
     };
     let result = match made {
-        Ok(file) => {
-            let file = Fd(sys::kept_over_exec(file, flags & libc::O_CLOEXEC == 0));
-            Ok(Fd(sys::at_lowest(file.into_raw() as isize) as c_int))
-        }
+        Ok(file) => Ok(Fd(sys::given(file, flags & libc::O_CLOEXEC == 0))),
         Err(error) => match error.0 {
             libc::EROFS | libc::EACCES | libc::EMFILE | libc::ENFILE
                 if found.answer != FileAnswer::Trimmed =>
@@ -519,7 +527,7 @@ pub unsafe fn folder_stream(path: usize, answer: isize) -> Option<Result<&'stati
         return found.is_there().then_some(Err(Errno(libc::ENOTDIR)));
     }
     let fd = found.open(libc::O_RDONLY | libc::O_CLOEXEC).ok()?;
-    let fd = Fd(sys::at_lowest(fd.into_raw() as isize) as c_int);
+    let fd = Fd(sys::given(fd, false));
     let slot = folders::stream(found.file, fd.0);
     if slot.is_ok() {
         fd.into_raw();

@@ -2,8 +2,7 @@
 
 use super::folders;
 use crate::arch;
-use crate::memory;
-use crate::sys::{self, User};
+use crate::sys;
 use crate::text::Text;
 use core::ffi::c_int;
 use evercall_rules::packed::{FileAnswer, FileId};
@@ -32,7 +31,12 @@ pub struct Seen {
 /// `path` is a string that the kernel has just read for the same call.
 pub unsafe fn find(folder: c_int, path: usize) -> Option<Seen> {
     // SAFETY: the caller's promise.
-    if unsafe { may_match(path) } { look_up(folder, User(path)) } else { None }
+    if !unsafe { may_match(path) } {
+        return None;
+    }
+    let mut copy = [0u8; PATH];
+    // SAFETY: as above. A copy, since another thread may write to it.
+    look_up(folder, unsafe { copied(path as *const u8, &mut copy) })
 }
 
 /// Whether a closer look is worth its cost: a few nanoseconds for a path that is none of ours.
@@ -55,7 +59,8 @@ pub unsafe fn may_match(path: usize) -> bool {
     }
 }
 
-/// The rest of the question, for paths that begin with `/p`, `/s`, `/d`, `/v` or no slash.
+/// The rest of the question, for paths that begin with `/p`, `/s`, `/d`, `/v` or no slash: how it ends, which tells
+/// most others apart, then how it begins.
 ///
 /// # Safety
 /// As for [`find`].
@@ -63,38 +68,64 @@ pub unsafe fn may_match(path: usize) -> bool {
 unsafe fn may_be_ours(path: *const u8) -> bool {
     // SAFETY: the caller's promise; nothing behind the NUL is read.
     unsafe {
-        if *path == b'/' {
-            let mut start = 0;
-            while *path.add(start) == b'/' {
-                start += 1;
-            }
-            let tree: &[u8] = match *path.add(start) {
-                b'p' => b"proc/",
-                b'd' => b"dev/",
-                b'v' => b"var/lib/rpm/",
-                _ => b"sys/",
-            };
-            let ours = tree.iter().enumerate().all(|(at, &byte)| *path.add(start + at) == byte);
-            // An odd beginning is rare, and looked at closely.
-            if !ours && *path.add(start) != b'.' {
-                return false;
-            }
-        }
-        let Some((start, end)) = arch::last_component(path, PATH) else { return false };
-        if start == end {
-            // Nothing, or a slash at the end.
-            return end > 0;
-        }
-        let last = *path.add(end - 1);
-        // `.` and `..` name something by what stands before.
-        (last == b'.' && end - start <= 2) || FileId::may_be_named(end - start, *path.add(start), last)
+        let last = match arch::length(path, PATH) {
+            Some(length @ 4..) => path.add(length - 4).cast::<u32>().read_unaligned().to_le(),
+            // A name alone, in the folder that it is looked for in.
+            Some(3) => u32::from_le_bytes([b'/', *path, *path.add(1), *path.add(2)]),
+            // Nothing, `.`, `..`, `a/`.
+            Some(length @ 1..) => u32::from_le_bytes([0, 0, 0, *path.add(length - 1)]),
+            _ => return false,
+        };
+        // `a/`, `a/.` and `a/..` name something by what stands before.
+        let is_by_another = matches!((last >> 24) as u8, b'.' | b'/');
+        (FileId::may_end(last) || is_by_another) && may_begin(path)
     }
 }
 
+/// Whether a path is relative, or begins as a row does. An odd beginning is rare, and looked at closely.
+///
+/// # Safety
+/// As for [`find`].
+unsafe fn may_begin(path: *const u8) -> bool {
+    // SAFETY: the caller's promise; nothing behind the NUL is read.
+    unsafe {
+        if *path != b'/' {
+            return true;
+        }
+        let mut start = 0;
+        while *path.add(start) == b'/' {
+            start += 1;
+        }
+        let tree: &[u8] = match *path.add(start) {
+            b'p' => b"proc/",
+            b'd' => b"dev/",
+            b'v' => b"var/lib/rpm/",
+            b'.' => return true,
+            _ => b"sys/",
+        };
+        tree.iter().enumerate().all(|(at, &byte)| *path.add(start + at) == byte)
+    }
+}
+
+/// The bytes of a string before its NUL, or as many as there is room for.
+///
+/// # Safety
+/// As for [`find`].
+unsafe fn copied(path: *const u8, to: &mut [u8]) -> &[u8] {
+    let mut length = 0;
+    for (at, place) in to.iter_mut().enumerate() {
+        // SAFETY: the caller's promise; nothing behind the NUL is read.
+        *place = unsafe { path.add(at).read_volatile() };
+        if *place == 0 {
+            break;
+        }
+        length += 1;
+    }
+    to.get(..length).unwrap_or(&[])
+}
+
 #[inline(never)]
-fn look_up(folder: c_int, path: User) -> Option<Seen> {
-    let mut given = [0u8; PATH];
-    let given = memory::read_string(path, &mut given).ok()??;
+fn look_up(folder: c_int, given: &[u8]) -> Option<Seen> {
     let mut plain = Text::<PATH>::new();
     let mut inside = false;
     if given.first() != Some(&b'/') {
@@ -252,6 +283,13 @@ mod tests {
             (c"diskstats", true),
             (c"a/b/diskstats", true),
             (c"a/diskstats/b.txt", false),
+            (c"cpu", true),
+            (c"src", false),
+            (c"..", true),
+            (c"ab", false),
+            (c"b", false),
+            (c"/proc/self/maps", false),
+            (c"/private/diskstats", false),
         ] {
             // SAFETY: a string.
             assert_eq!(unsafe { may_match(path.as_ptr() as usize) }, due, "{path:?}");
@@ -259,17 +297,34 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever a string lies: the last component is what std says, and nothing behind is looked at.
+        /// Wherever a string lies, and nothing behind is looked at.
         #[test]
-        fn the_last_component_is_found(path in "[a-c/]{0,70}", offset in 0usize..32, behind in "[a-c/]{0,40}") {
-            let mut memory = vec![b'/'; offset];
+        fn lengths_are_what_std_says(path in "[a-c/]{0,70}", offset in 0usize..32, behind in "[a-c/]{0,40}") {
+            let mut memory = vec![0; offset];
             memory.extend(path.as_bytes());
             memory.push(0);
             memory.extend(behind.as_bytes());
-            let start = path.rfind('/').map_or(0, |at| at + 1);
             // SAFETY: a string, in one piece of memory with what stands around it.
-            let found = unsafe { arch::last_component(memory.as_ptr().add(offset), 64) };
-            prop_assert_eq!(found, (path.len() < 64).then_some((start, path.len())));
+            let length = unsafe { arch::length(memory.as_ptr().add(offset), 64) };
+            prop_assert_eq!(length, (path.len() < 64).then_some(path.len()));
+        }
+
+        /// What the quick look passes over is no row, however it is written.
+        #[test]
+        fn no_row_is_passed_over(
+            row in prop::sample::select(FileId::all().map(FileId::path).collect::<Vec<_>>()),
+            begin in prop::sample::select(vec!["", "/", "//", "/.", "/./", "/proc/.."]),
+            relative in 0usize..8,
+            end in prop::sample::select(vec!["", "/", "//", "/.", "/./", "/x/.."]),
+        ) {
+            let path = String::from_utf8_lossy(row).into_owned();
+            let cut: Vec<&str> = path.split('/').skip(1).collect();
+            let relative = cut.get(relative..).filter(|left| !left.is_empty()).map(|left| left.join("/"));
+            for path in [format!("{begin}{path}{end}"), relative.map_or(path, |left| left + end)] {
+                let path = CString::new(path).unwrap();
+                // SAFETY: a string.
+                prop_assert!(unsafe { may_match(path.as_ptr() as usize) }, "{:?}", path);
+            }
         }
     }
 

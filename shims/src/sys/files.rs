@@ -262,8 +262,16 @@ pub fn exec_flag(fd: c_int) -> c_int {
     if closes { libc::O_CLOEXEC } else { 0 }
 }
 
-/// A descriptor of ours given away: an exec keeps it, or not.
-pub fn kept_over_exec(file: Fd, kept: bool) -> c_int {
+/// A descriptor of ours given away under the lowest number that is free: an exec keeps it, or not.
+pub fn given(file: Fd, kept: bool) -> c_int {
+    let command = if kept { libc::F_DUPFD } else { libc::F_DUPFD_CLOEXEC };
+    match fcntl(file.0, command, 0).map(|lower| Fd(lower as c_int)) {
+        Ok(lower) if lower.0 < file.0 => lower.into_raw(),
+        _ => kept_over_exec(file, kept),
+    }
+}
+
+fn kept_over_exec(file: Fd, kept: bool) -> c_int {
     if kept {
         let _ = fcntl(file.0, libc::F_SETFD, 0);
     }

@@ -1,10 +1,12 @@
-//! The v2 group of this process, and what its files say (Documentation/admin-guide/cgroup-v2.rst of 6.1).
+//! The control groups of this process, of version 1 or 2, and what their files say
+//! (Documentation/admin-guide/cgroup-v1/ and cgroup-v2.rst of 6.1). Mounts are looked for where distributions and
+//! containers have them, under /sys/fs/cgroup.
 
 use crate::files::{Lines, read_start};
 use crate::sys;
 use crate::text::{Text, fields, trim};
 
-/// Where cgroup v2 is mounted.
+/// Where cgroup v2 is mounted, and the folder of v1's mounts.
 pub const MOUNT: &[u8] = b"/sys/fs/cgroup";
 
 /// What v1 answers where there is no limit: LONG_MAX, down to whole pages.
@@ -21,25 +23,26 @@ pub fn is_v2_alone() -> bool {
     sys::exists(c"/sys/fs/cgroup/cgroup.controllers")
 }
 
-/// A folder of the v2 tree.
+/// A folder of a tree of groups.
 pub struct Group {
     path: Text<PATH>,
+    /// Bytes of `path` that are the mount.
+    mount: usize,
+    v2: bool,
 }
 
 impl Group {
-    /// The root of what is mounted: in containers their own group.
+    /// The root of v2 as it is mounted: in containers their own group.
     pub fn mounted() -> Group {
-        Group { path: text_of(MOUNT) }
+        Group { path: text_of(MOUNT), mount: MOUNT.len(), v2: true }
     }
 
-    /// The group of this process.
+    /// The group of this process in v2.
     #[inline(never)]
     pub fn own() -> Group {
         Group::named().unwrap_or_else(Group::mounted)
     }
 
-    /// By its name in /proc/self/cgroup, from the root of the mount on. None for the root, or where the name leads
-    /// out of what is mounted.
     fn named() -> Option<Group> {
         let mut lines = Lines::open(c"/proc/self/cgroup").ok()?;
         let mut name = Text::<PATH>::new();
@@ -48,21 +51,80 @@ impl Group {
                 name.push(group);
             }
         }
-        let whole = Group::below(name.bytes())?;
-        if whole.has_file(b"cgroup.procs") {
-            return Some(whole);
+        if name.bytes().is_empty() {
+            return None;
         }
-        // The mount of a container that has the host's name for its group.
-        let group = Group::below(name.bytes().strip_prefix(mounted_root()?.bytes())?)?;
+        Group::below(&[b""], name.bytes(), true)
+    }
+
+    /// The group of this process for a controller: of v1 where that has it, else of v2.
+    pub fn of(controller: &[u8]) -> Option<Group> {
+        let mut lines = Lines::open(c"/proc/self/cgroup").ok()?;
+        let mut unified = None;
+        while let Ok(Some(line)) = lines.next() {
+            let mut parts = line.splitn(3, |&b| b == b':');
+            let (_, controllers, name) = (parts.next()?, parts.next()?, parts.next()?);
+            if controllers.split(|&b| b == b',').any(|name| name == controller) {
+                // The folder is named after all its controllers, with links for each.
+                if let Some(group) = Group::below(&[controllers, controller], name, false) {
+                    return Some(group);
+                }
+            }
+            if controllers.is_empty() {
+                unified = Group::below(&[b"", b"unified"], name, true);
+            }
+        }
+        unified
+    }
+
+    /// By its name in /proc/self/cgroup, from one of these mounts on; the mount itself where the name leads out of
+    /// what is mounted. None where nothing is.
+    #[inline(never)]
+    fn below(mounts: &[&[u8]], name: &[u8], v2: bool) -> Option<Group> {
+        mounts.iter().find_map(|mount| {
+            let mut path = text_of(MOUNT);
+            if !mount.is_empty() {
+                path.push(b"/").push(mount);
+            }
+            if path.is_cut() {
+                return None;
+            }
+            let mount = path.bytes().len();
+            let root = Group { path, mount, v2 };
+            root.joined(name)
+                .or_else(|| root.joined_by_host(name))
+                .or_else(|| root.has_file(b"cgroup.procs").then_some(root))
+        })
+    }
+
+    /// A group below this one. Its name must be plain: in another name space's tree it begins with `/..`.
+    fn joined(&self, name: &[u8]) -> Option<Group> {
+        let is_plain = name.first() == Some(&b'/') && !name.split(|&b| b == b'/').any(|part| part == b"..");
+        let mut path = text_of(self.path.bytes());
+        path.push(name);
+        if !is_plain || name == b"/" || path.is_cut() {
+            return None;
+        }
+        let group = Group { path, ..*self };
         group.has_file(b"cgroup.procs").then_some(group)
     }
 
-    /// Such a name must be plain: in another name space's tree it begins with `/..`.
-    fn below(name: &[u8]) -> Option<Group> {
-        let is_plain = name.first() == Some(&b'/') && !name.split(|&b| b == b'/').any(|part| part == b"..");
-        let mut path = text_of(MOUNT);
-        path.push(name);
-        (is_plain && !path.is_cut()).then_some(Group { path })
+    /// The same in the mount of a container that has the host's name for its group.
+    fn joined_by_host(&self, name: &[u8]) -> Option<Group> {
+        if name == b"/" {
+            return None;
+        }
+        self.joined(name.strip_prefix(mounted_root(self.path.bytes())?.bytes())?)
+    }
+
+    /// Whether it is of version 2.
+    pub fn is_v2(&self) -> bool {
+        self.v2
+    }
+
+    /// How deep it lies: grows with each group below.
+    pub fn depth(&self) -> usize {
+        self.path.bytes().len()
     }
 
     #[inline(never)]
@@ -93,7 +155,7 @@ impl Group {
     #[inline(never)]
     pub fn rise(&mut self) -> bool {
         let parent = self.path.bytes().iter().rposition(|&b| b == b'/').unwrap_or(0);
-        let rises = parent >= MOUNT.len();
+        let rises = parent >= self.mount;
         if rises {
             self.path.truncate(parent);
         }
@@ -146,13 +208,15 @@ fn text_of(bytes: &[u8]) -> Text<PATH> {
     text
 }
 
-/// What of the v2 tree is mounted, by its name on the host (proc_pid_mountinfo(5), fields 4 and 5).
-fn mounted_root() -> Option<Text<PATH>> {
+/// What of a tree is mounted, by its name on the host (proc_pid_mountinfo(5), fields 4 and 5).
+fn mounted_root(mount: &[u8]) -> Option<Text<PATH>> {
     let mut lines = Lines::open(c"/proc/self/mountinfo").ok()?;
     while let Ok(Some(line)) = lines.next() {
         let mut fields = fields(line).skip(3);
-        if let (Some(root), Some(MOUNT)) = (fields.next(), fields.next()) {
-            return Some(text_of(root));
+        if let (Some(root), Some(at)) = (fields.next(), fields.next()) {
+            if at == mount {
+                return Some(text_of(root));
+            }
         }
     }
     None
@@ -260,11 +324,19 @@ mod tests {
         assert_eq!(tighter((Some(300), 100), (Some(20), 10)), (Some(20), 10));
         assert_eq!(tighter((None, 100), (Some(20), 10)), (Some(20), 10));
         assert_eq!(tighter((Some(20), 10), (None, 100)), (Some(20), 10));
-        assert_eq!(Group::below(b"/../x").map(|group| group.path.bytes().len()), None);
-        assert!(Group::below(b"x").is_none() && Group::below(b"").is_none());
-        let mut group = Group::below(b"/a/b").unwrap();
-        assert!(group.rise() && group.rise() && !group.rise());
-        assert_eq!(group.path.bytes(), MOUNT);
+    }
+
+    #[test]
+    fn a_group_rises_to_its_mount() {
+        for mount in [MOUNT, b"/sys/fs/cgroup/cpu,cpuacct"] {
+            let path = text_of(&[mount, b"/a/b"].concat());
+            let mut group = Group { path, mount: mount.len(), v2: false };
+            assert!(group.rise() && group.rise() && !group.rise());
+            assert_eq!(group.path.bytes(), mount);
+            for name in [&b"/../x"[..], b"x", b"", b"/", b"/a/../b"] {
+                assert!(group.joined(name).is_none());
+            }
+        }
     }
 
     proptest! {
