@@ -35,6 +35,9 @@ pub const PATH: usize = 4096;
 /// Bytes of one extended header (pax, GNU long name) of a tar archive.
 pub const EXTENDED_HEADER: u64 = 1 << 20;
 
+/// Parts of one sparse file.
+pub const SPARSE_PIECES: usize = 100_000;
+
 /// Members of an archive that holds an image: blobs and documents.
 pub const MEMBERS: usize = 100_000;
 

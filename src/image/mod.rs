@@ -12,6 +12,8 @@ mod limits;
 pub mod root;
 pub mod store;
 pub mod tar_entries;
+mod tar_header;
+mod tar_sparse;
 pub mod tree;
 
 pub use limits::Limits;

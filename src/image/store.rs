@@ -2,7 +2,7 @@
 
 use super::compression::{self, Compression};
 use super::limits::{self, Limits};
-use super::tar_entries::{Entries, Kind};
+use super::tar_entries::{Entries, Kind, shown};
 use indicatif::ProgressBar;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -69,14 +69,22 @@ fn spooled(stream: &mut dyn Read, most: u64) -> io::Result<File> {
 
 /// The table of contents. Entries are found by reading their headers alone: the contents are sought over.
 fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
-    let end = whole.left;
     let mut entries = Entries::new(whole.clone());
     let mut members = BTreeMap::new();
     while let Some(entry) = entries.next_entry()? {
         let Some(name) = entry.path.strip_prefix("/").ok().and_then(Path::to_str) else { continue };
         let member = match entry.kind {
+            Kind::File if entries.is_sparse() => {
+                let why = format!("{}: a file with holes; pack it without them", shown(&entry.path));
+                return Err(Error::new(ErrorKind::InvalidData, why));
+            }
             Kind::File => {
                 let offset = entries.inner().offset;
+                // Sought over, its end is not seen.
+                if offset.checked_add(entry.size).is_none_or(|end| end > whole.left) {
+                    let why = format!("{}: the archive is cut off", shown(&entry.path));
+                    return Err(Error::new(ErrorKind::UnexpectedEof, why));
+                }
                 entries.seek_over(Part::advance);
                 Member::File { offset, size: entry.size }
             }
@@ -87,10 +95,6 @@ fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
             Kind::Hardlink(target) => Member::Link(flat(&target)),
             Kind::Directory | Kind::Special => continue,
         };
-        // Sought over, its end was not seen.
-        if entries.inner().offset > end {
-            return Err(Error::new(ErrorKind::UnexpectedEof, "the archive is cut off"));
-        }
         if members.len() >= limits::MEMBERS {
             return Err(Error::new(ErrorKind::InvalidData, format!("more than {} members", limits::MEMBERS)));
         }
