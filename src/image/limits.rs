@@ -35,6 +35,10 @@ pub const PATH: usize = 4096;
 /// Bytes of one extended header (pax, GNU long name) of a tar archive.
 pub const EXTENDED_HEADER: u64 = 1 << 20;
 
+/// Bytes of the names of all paths in an image's layers, each directory's name counted once: 5 million of them have
+/// 100 MB in real images.
+pub const NAMES: usize = 512 << 20;
+
 /// Parts of one sparse file.
 pub const SPARSE_PIECES: usize = 100_000;
 

@@ -9,6 +9,7 @@ pub mod compression;
 pub mod digest;
 pub mod documents;
 mod limits;
+mod paths;
 pub mod root;
 pub mod store;
 pub mod tar_entries;
