@@ -17,8 +17,12 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of a JSON document (index, manifest, config): skopeo and containerd take 4 MiB.
-pub const JSON: u64 = 8 << 20;
+/// Bytes of a JSON document (index, manifest, config), as skopeo and containerd have it. In memory it may be ten times
+/// as large.
+pub const JSON: u64 = 4 << 20;
+
+/// Bytes of all documents together, those that several images share counted for each.
+pub const DOCUMENTS: u64 = 32 << 20;
 
 /// Layers of one image: overlayfs mounts 500, and Docker makes 127.
 pub const LAYERS: usize = 1000;
@@ -44,6 +48,9 @@ pub const SPARSE_PIECES: usize = 100_000;
 
 /// Members of an archive that holds an image: blobs and documents.
 pub const MEMBERS: usize = 100_000;
+
+/// Bytes of the names of all members together, and of what links among them say.
+pub const MEMBER_NAMES: usize = 32 << 20;
 
 /// Symbolic links followed one after the other, as the kernel does.
 pub const LINKS: usize = 40;

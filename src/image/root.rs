@@ -6,7 +6,7 @@
 //! same path; a directory over a directory adds to it; `.wh.NAME` removes NAME from the layers below; `.wh..wh..opq`
 //! empties its directory.
 
-use super::compression;
+use super::compression::{self, Compression};
 use super::limits::{self, Limits};
 use super::paths::{Id, Paths};
 use super::tar_entries::{Entries, Entry, Kind, normal, shown};
@@ -140,11 +140,12 @@ impl Squash<'_> {
         let cannot = |error: Error| Failure::new(format!("{name}: {error}"));
         let mut packed = image.layer_bytes(layer)?;
         {
-            let (_, bytes) = compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
+            let (compression, bytes) = compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
             let left = self.limits.unpacked.saturating_sub(self.unpacked);
             let counted = Bounded { inner: bytes, left, most: self.limits.unpacked };
-            // The unpacked digest is looked at only where there is no other, as in Docker's archives.
-            let due = layer.diff_id.clone().filter(|_| layer.blob.digest.is_none());
+            // Engines refuse a layer that has another; what is not packed was held against the blob's own already.
+            let is_packed = compression != Compression::None;
+            let due = layer.diff_id.clone().filter(|id| is_packed || layer.blob.digest.as_ref() != Some(id));
             let mut entries = Entries::new(super::digest::Checked::new(counted, due, None));
             let mut number = 0;
             while let Some(entry) = entries.next_entry().map_err(cannot)? {
@@ -314,7 +315,10 @@ fn walk_directory(
     let mut directories = vec![root.to_path_buf()];
     while let Some(directory) = directories.pop() {
         let mut inside: Vec<PathBuf> = match fs::read_dir(&directory) {
-            Ok(list) => list.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+            Ok(list) => {
+                let most = usize::try_from(limits.entries).unwrap_or(usize::MAX).saturating_add(1);
+                list.filter_map(|entry| Some(entry.ok()?.path())).take(most).collect()
+            }
             Err(error) if directory == root => return Err(cannot(root, error)),
             Err(error) => {
                 log::warn!("{} was not looked at: {error}", shown(&directory));

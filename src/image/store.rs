@@ -4,6 +4,7 @@ use super::compression::{self, Compression};
 use super::limits::{self, Limits};
 use super::tar_entries::{Entries, Kind, shown};
 use indicatif::ProgressBar;
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Write as _};
@@ -71,6 +72,7 @@ fn spooled(stream: &mut dyn Read, most: u64) -> io::Result<File> {
 fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
     let mut entries = Entries::new(whole.clone());
     let mut members = BTreeMap::new();
+    let mut names = 0;
     while let Some(entry) = entries.next_entry()? {
         let Some(name) = entry.path.strip_prefix("/").ok().and_then(Path::to_str) else { continue };
         let member = match entry.kind {
@@ -95,8 +97,14 @@ fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
             Kind::Hardlink(target) => Member::Link(flat(&target)),
             Kind::Directory | Kind::Special => continue,
         };
-        if members.len() >= limits::MEMBERS {
-            return Err(Error::new(ErrorKind::InvalidData, format!("more than {} members", limits::MEMBERS)));
+        names += name.len() + if let Member::Link(target) = &member { target.len() } else { 0 };
+        if members.len() >= limits::MEMBERS || names > limits::MEMBER_NAMES {
+            let why = format!(
+                "more than {} members, or {} bytes of their names",
+                limits::MEMBERS,
+                limits::MEMBER_NAMES
+            );
+            return Err(Error::new(ErrorKind::InvalidData, why));
         }
         members.insert(name.to_string(), member);
     }
@@ -156,12 +164,19 @@ impl Store {
         match self {
             Store::Directory(directory) => {
                 let path = directory.join(name);
-                // Looked at before it is opened: a FIFO would block.
+                let no_file = || Error::new(ErrorKind::InvalidData, "it is no regular file");
+                // Looked at before it is opened, since opening a device may do something; and without waiting for a
+                // FIFO that took its place since.
                 if !path.metadata()?.is_file() {
-                    return Err(Error::new(ErrorKind::InvalidData, "it is no regular file"));
+                    return Err(no_file());
                 }
-                let file = File::open(path)?;
-                let size = file.metadata()?.len();
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+                let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+                let metadata = file.metadata()?;
+                if !metadata.is_file() {
+                    return Err(no_file());
+                }
+                let size = metadata.len();
                 Ok(Open { bytes: Box::new(file), size })
             }
             Store::Archive(archive) => {
@@ -199,6 +214,7 @@ impl Store {
             ));
         }
         let mut bytes = Vec::new();
+        // A file may have grown since.
         open.bytes.take(limits::JSON).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
