@@ -7,6 +7,9 @@
 
 mod exec;
 mod failure;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 #[allow(dead_code)]
 mod image;

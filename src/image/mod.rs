@@ -11,10 +11,14 @@ pub mod documents;
 mod limits;
 mod paths;
 pub mod root;
+#[cfg(test)]
+mod squash_tests;
 pub mod store;
 pub mod tar_entries;
 mod tar_header;
 mod tar_sparse;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod tree;
 
 pub use limits::Limits;

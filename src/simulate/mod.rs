@@ -98,3 +98,13 @@ fn text(option: &str, file: &Path) -> Result<String, Failure> {
 fn wrong(option: &str, file: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::new(format!("{option}: {}: {why}", file.display()))
 }
+
+/// Reads a text as a host profile and as a seccomp profile.
+#[cfg(fuzzing)]
+pub fn parse_profiles(text: &str) {
+    for layers in [host::parse(text, "").ok(), containers::parse(text, "", &[], None).ok()] {
+        for layer in layers.into_iter().flatten() {
+            let _ = layer.compile();
+        }
+    }
+}
