@@ -2,9 +2,9 @@
 
 use crate::image::compression::unpacked;
 use crate::image::tar_entries::{Entries, Entry, Kind};
+pub use crate::image::testing::entry;
 use crate::image::tree::Tree;
 use crate::image::{Image, Limits, root, testing};
-pub use crate::image::testing::entry;
 use indicatif::ProgressBar;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -82,11 +82,15 @@ fn walk(image: &Image) {
             Ok(())
         });
         for node in tree.nodes() {
-            for path in [&node.entry.path, &node.entry.path.join("..").join("a"), &node.entry.path.join("b/c")] {
+            for path in
+                [&node.entry.path, &node.entry.path.join("..").join("a"), &node.entry.path.join("b/c")]
+            {
                 let real = tree.real_path(path);
                 real.iter().for_each(|path| stays_inside(path));
                 let found = tree.resolve(path);
-                assert!(found.is_none_or(|node| !matches!(node.entry.kind, Kind::Hardlink(_) | Kind::Symlink(_))));
+                assert!(
+                    found.is_none_or(|node| !matches!(node.entry.kind, Kind::Hardlink(_) | Kind::Symlink(_)))
+                );
             }
         }
     }
@@ -104,9 +108,10 @@ pub fn with_checksums(archive: &mut [u8]) {
         let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         let kind = block[156];
-        let size = block[124..136].iter().take_while(|byte| byte.is_ascii_digit()).fold(0_usize, |size, byte| {
-            size.wrapping_mul(8).wrapping_add(usize::from(byte & 7))
-        });
+        let size = block[124..136]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .fold(0_usize, |size, byte| size.wrapping_mul(8).wrapping_add(usize::from(byte & 7)));
         if !matches!(kind, b'1'..=b'6') {
             at = at.saturating_add(size.min(1 << 24).next_multiple_of(512));
         }

@@ -20,6 +20,8 @@ mod tar_sparse;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
 pub mod tree;
+#[cfg(test)]
+mod writers_tests;
 
 pub use limits::Limits;
 

@@ -140,7 +140,8 @@ impl Squash<'_> {
         let cannot = |error: Error| Failure::new(format!("{name}: {error}"));
         let mut packed = image.layer_bytes(layer)?;
         {
-            let (compression, bytes) = compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
+            let (compression, bytes) =
+                compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
             let left = self.limits.unpacked.saturating_sub(self.unpacked);
             let counted = Bounded { inner: bytes, left, most: self.limits.unpacked };
             // Engines refuse a layer that has another; what is not packed was held against the blob's own already.

@@ -92,7 +92,9 @@ fn unpack(upper: &Path, removed: &mut Removed, step: &Step) -> bool {
         }
         Step::Opaque(path) => {
             let Some(real) = followed(upper, path) else { return false };
-            if real.symlink_metadata().is_ok_and(|there| !there.is_dir()) || fs::create_dir_all(&real).is_err() {
+            if real.symlink_metadata().is_ok_and(|there| !there.is_dir())
+                || fs::create_dir_all(&real).is_err()
+            {
                 return false;
             }
             removed.opaque.push(real);
@@ -188,12 +190,17 @@ fn walked(layers: &[Vec<u8>]) -> Tree<String> {
     let limits = Limits::default();
     let image = testing::open(&testing::docker(layers), &limits).unwrap();
     let mut tree = Tree::default();
-    root::walk(image.variants[0].root(&image), &limits, &ProgressBar::hidden(), &mut |entry: &Entry, content| {
-        let mut bytes = Vec::new();
-        content.read_to_end(&mut bytes).unwrap();
-        tree.insert(entry.clone(), format!("{bytes:?}"));
-        Ok(())
-    })
+    root::walk(
+        image.variants[0].root(&image),
+        &limits,
+        &ProgressBar::hidden(),
+        &mut |entry: &Entry, content| {
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes).unwrap();
+            tree.insert(entry.clone(), format!("{bytes:?}"));
+            Ok(())
+        },
+    )
     .unwrap();
     tree
 }
@@ -251,7 +258,8 @@ fn layer(entries: &[(u8, &str, &str, &str)]) -> Vec<u8> {
 
 #[test]
 fn links_keep_a_file_that_an_upper_layer_replaced() {
-    let lower = layer(&[(b'0', "a", "", "old"), (b'1', "b", "a", ""), (b'1', "c", "b", ""), (b'1', "d", "a", "")]);
+    let lower =
+        layer(&[(b'0', "a", "", "old"), (b'1', "b", "a", ""), (b'1', "c", "b", ""), (b'1', "d", "a", "")]);
     let upper = layer(&[(b'0', "a", "", "new"), (b'0', ".wh.b", "", "")]);
     let tree = walked(&[lower, upper]);
     let content = |path: &str| tree.resolve(Path::new(path)).map(|node| node.content.clone());

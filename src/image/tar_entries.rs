@@ -248,7 +248,8 @@ impl<R: Read> Entries<R> {
         self.left = padded.ok_or_else(|| of_path("its size is absurd"))?;
         let mut size = self.content;
         if kind == Kind::File {
-            let map = if header.kind() == b'S' { self.old_map(header).map(Some) } else { pax.sparse.map(self) };
+            let map =
+                if header.kind() == b'S' { self.old_map(header).map(Some) } else { pax.sparse.map(self) };
             self.map = map.map_err(|error| of_path(&error.to_string()))?;
             if let Some(map) = &self.map {
                 if map.stored() != self.content {

@@ -32,8 +32,9 @@ impl<T> Tree<T> {
     /// it held a directory before.
     pub fn insert(&mut self, entry: Entry, content: T) {
         if entry.kind != Kind::Directory {
-            while let Some(below) = self.below(&entry.path).next().map(|node| node.entry.path.clone()) {
-                self.nodes.remove(&below);
+            let below: Vec<_> = self.below(&entry.path).map(|node| node.entry.path.clone()).collect();
+            for path in below {
+                self.nodes.remove(&path);
             }
         }
         self.nodes.insert(entry.path.clone(), Node { entry, content });
