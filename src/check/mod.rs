@@ -1,0 +1,3 @@
+//! What a file or an image needs of the host.
+
+pub mod elf;
