@@ -271,6 +271,7 @@ impl<'a> Objects<'a> {
 pub fn wants(path: &Path) -> bool {
     let folder = path.parent();
     path == Path::new("/etc/ld.so.conf")
+        || path == Path::new("/etc/ld.so.preload")
         || path == Path::new("/etc/ld-musl-x86_64.path")
         || path.extension().is_some_and(|extension| extension == "conf")
             && folder.is_some_and(|folder| folder.ends_with("ld.so.conf.d"))

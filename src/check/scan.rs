@@ -219,3 +219,25 @@ impl Drop for Room {
         self.gate.left.notify_all();
     }
 }
+
+/// Looks into one file alone, as if it stood in a root that holds nothing else.
+pub fn single(path: &Path, analyse: &dyn Fn(&[u8], &Path) -> Analysis) -> io::Result<Scanned> {
+    let bytes = std::fs::read(path)?;
+    let looked = Looked { digest: Sha256::digest(&bytes).into(), analysis: analyse(&bytes, path) };
+    let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata()?);
+    let entry = Entry {
+        path: path.to_path_buf(),
+        kind: Kind::File,
+        // Whoever asks about it means to run it.
+        mode: (mode & 0o7777) | 0o111,
+        uid: 0,
+        gid: 0,
+        size: bytes.len() as u64,
+        capability: false,
+    };
+    let slot = OnceLock::new();
+    let _ = slot.set(Arc::new(looked));
+    let mut tree = Tree::default();
+    tree.insert(entry, Content::Looked(Arc::new(slot)));
+    Ok(Scanned { tree, passed_over: Vec::new(), bytes: bytes.len() as u64 })
+}
