@@ -9,7 +9,7 @@ COMMAND := target/$(TARGET)/release/evercall
 
 # Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
 .NOTPARALLEL:
-.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients bench lint fmt install clean needed-%
+.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients fuzz fuzz-short bench lint fmt install clean needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, man pages and completions
 build: shim command
@@ -54,6 +54,13 @@ test-kernels: needed-kernels shim command programs
 ## test-clients: more old programs in containers with limits, on more kernels: several minutes
 test-clients: needed-kernels shim
 	$(CARGO) test --locked -p evercall --test cgroup_kernels -- --nocapture --include-ignored --test-threads=1
+
+## fuzz: the fuzz targets, FUZZ_SECONDS each (600); fuzz-short: 60 seconds each, as CI does. Both need nightly Rust
+fuzz:
+	@fuzz/run.sh $(or $(FUZZ_SECONDS),600) $(FUZZ_TARGETS)
+
+fuzz-short:
+	@fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_TARGETS)
 
 ## bench: ratios against bare and against peers
 bench: build needed-bench

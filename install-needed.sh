@@ -41,6 +41,8 @@ test)
     need systemd-analyze systemd
     need /usr/lib/python3/dist-packages/jsonschema python3-jsonschema
     need setcap libcap2-bin
+    need bsdtar libarchive-tools
+    need zstd zstd
     need ip iproute2
     need $libs/libjemalloc.so.2 libjemalloc2
     need javac default-jdk-headless

@@ -13,6 +13,8 @@ pub struct Failure {
 impl Failure {
     /// Anything wrong with what was asked for, or with evercall itself.
     pub const ERROR: u8 = 1;
+    /// What was looked for was found: `evercall check`.
+    pub const FINDINGS: u8 = 2;
     /// As env(1): the program was found but cannot be run.
     pub const CANNOT_RUN: u8 = 126;
     /// As env(1): there is no such program.
@@ -21,6 +23,16 @@ impl Failure {
     /// An error with exit code 1.
     pub fn new(message: impl Into<String>) -> Failure {
         Failure { message: message.into(), status: Failure::ERROR }
+    }
+
+    /// There are findings, which have been told: exit code 2.
+    pub fn findings() -> Failure {
+        Failure { message: String::new(), status: Failure::FINDINGS }
+    }
+
+    /// Whether there is nothing more to say.
+    pub fn is_told(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// The program cannot be run: exit code 126.

@@ -25,6 +25,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall-simulate", manual::SIMULATE),
         ("evercall-probe", manual::PROBE),
         ("evercall-rules", manual::RULES),
+        ("evercall-check", manual::CHECK),
         ("evercall-log", manual::LOG),
     ] {
         let command = match name.strip_prefix("evercall-") {

@@ -5,8 +5,12 @@
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
+mod check;
 mod exec;
 mod failure;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 #[allow(dead_code)]
 mod image;
@@ -46,13 +50,16 @@ pub fn main() -> ExitCode {
         Action::Simulate(options) => simulate::simulate(&options),
         Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
+        Action::Check(options) => check::check(&options),
         Action::Log(options) => log::sum_up(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("evercall: {failure}");
+            if !failure.is_told() {
+                eprintln!("evercall: {failure}");
+            }
             ExitCode::from(failure.status)
         }
     }

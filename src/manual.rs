@@ -412,6 +412,16 @@ pub const RULES: &[Section] = &[
     FILES,
 ];
 
+/// Of `evercall check`.
+pub const CHECK: &[Section] = &[(
+    "EXIT STATUS",
+    &[
+        ("0", "nothing was found that --fail-on names"),
+        ("1", "the target or the host could not be read, or an option is wrong"),
+        ("2", "something was found: by default, that something breaks"),
+    ],
+)];
+
 /// Of `evercall log`.
 pub const LOG: &[Section] = &[
     (
@@ -548,7 +558,7 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(
         "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), \
-         evercall-log(1), ld.so(8), syscalls(2)",
+         evercall-check(1), evercall-log(1), ld.so(8), syscalls(2)",
     )]);
     out.extend(roff.to_roff().bytes());
     Ok(())

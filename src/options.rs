@@ -1,5 +1,6 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
+use crate::check::options::CheckOptions;
 use crate::log_to::LogTo;
 use crate::manual;
 use crate::setting::{self, Setting};
@@ -63,6 +64,13 @@ pub enum Action {
     /// or libc symbol.
     #[command(after_long_help = manual::help(manual::RULES))]
     Rules(RulesOptions),
+    /// Tell whether an image will run on a host
+    ///
+    /// Looks at every program and library of TARGET without running any, finds which system calls and other interfaces
+    /// of the kernel each can use, and tells what becomes of it on the host: bare, and under evercall. Exits with 2
+    /// where something breaks.
+    #[command(after_long_help = manual::help(manual::CHECK))]
+    Check(CheckOptions),
     /// Sum up translation logs
     ///
     /// Reads what libevercall.so logged, in either form, also as container engines and journals keep it, and prints

@@ -135,7 +135,7 @@ pub fn kind(path: &Path) -> Result<Kind, Unknown> {
 
 /// What follows `#!`, as fs/binfmt_script.c reads it: a path up to a blank, the rest of the line as one
 /// argument without the blanks around it.
-fn script(after_mark: &[u8]) -> Option<Script> {
+pub fn script(after_mark: &[u8]) -> Option<Script> {
     let line = after_mark.split(|&b| b == b'\n' || b == 0).next()?;
     let blank = |b: &u8| matches!(b, b' ' | b'\t');
     let line = &line[line.iter().position(|b| !blank(b))?..=line.iter().rposition(|b| !blank(b))?];

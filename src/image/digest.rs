@@ -126,7 +126,7 @@ impl Hasher {
 /// the bytes, so they count as right only once they were read to their end ([`Checked::finish`]).
 pub struct Checked<R> {
     inner: R,
-    /// What is compared at the end; None once it was.
+    /// What is compared at the end; None once it was right.
     due: Option<(Hasher, Digest)>,
     size: Option<u64>,
     read: u64,
@@ -154,11 +154,13 @@ impl<R: Read> Checked<R> {
         if let Some(size) = self.size.filter(|&size| size != self.read) {
             return damaged(format!("it is cut off: {} of {size} bytes are there", self.read));
         }
-        if let Some((hasher, due)) = self.due.take() {
-            let found = hasher.digest();
-            if found != due {
-                return damaged(format!("it is damaged: its content has the digest {found}"));
+        if let Some((hasher, due)) = &self.due {
+            let found = hasher.clone().digest();
+            if found != *due {
+                // Asked once more, it is still damaged.
+                return damaged(format!("it is damaged: its content has the digest {found}, not {due}"));
             }
+            self.due = None;
         }
         Ok(())
     }
@@ -223,5 +225,7 @@ mod tests {
             let error = read(bytes, size).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
+        let mut twice = Checked::new(&b"hellO"[..], Some(Digest::of(b"hello")), None);
+        assert!(twice.finish().is_err() && twice.finish().is_err());
     }
 }

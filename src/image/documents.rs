@@ -47,6 +47,12 @@ impl Descriptor {
         Digest::parse(&self.digest)
     }
 
+    /// About the bytes that it takes in memory.
+    pub fn weight(&self) -> usize {
+        let texts = self.annotations.iter().flatten().map(|(name, value)| name.len() + value.len() + 64);
+        std::mem::size_of::<Descriptor>() + self.media_type.len() + self.digest.len() + texts.sum::<usize>()
+    }
+
     /// An annotation.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(name).map(String::as_str)

@@ -9,10 +9,19 @@ pub mod compression;
 pub mod digest;
 pub mod documents;
 mod limits;
+mod paths;
 pub mod root;
+#[cfg(test)]
+mod squash_tests;
 pub mod store;
 pub mod tar_entries;
+mod tar_header;
+mod tar_sparse;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod tree;
+#[cfg(test)]
+mod writers_tests;
 
 pub use limits::Limits;
 
@@ -51,6 +60,8 @@ pub struct Image {
     pub variants: Vec<Variant>,
     /// What else the index leads to and is no image that can run: attestations, artifacts.
     pub others: Vec<Other>,
+    /// Bytes of all documents read so far.
+    documents: u64,
 }
 
 /// What is no image that can run.
@@ -161,11 +172,13 @@ impl Image {
     }
 
     fn documents(store: Store, form: Form, name: String) -> Result<Image, Failure> {
-        let mut image = Image { name, form, store, variants: Vec::new(), others: Vec::new() };
+        let mut image = Image { name, form, store, variants: Vec::new(), others: Vec::new(), documents: 0 };
         if form == Form::DockerArchive {
             image.read_docker()?;
         } else {
-            let index: Index = image.json("index.json", &image.document("index.json")?)?;
+            let bytes = image.document("index.json")?;
+            image.spend(bytes.len())?;
+            let index: Index = image.json("index.json", &bytes)?;
             image.read_index(index, &[], None)?;
         }
         if image.variants.is_empty() {
@@ -188,6 +201,17 @@ impl Image {
     fn json<T: serde::de::DeserializeOwned>(&self, what: &str, bytes: &[u8]) -> Result<T, Failure> {
         serde_json::from_slice(bytes)
             .map_err(|error| self.fault(what, format!("it is not the document it should be: {error}")))
+    }
+
+    /// Counts what documents cost. Few bytes of an archive can stand for many: by compression, by one blob that a
+    /// thousand images share, by indexes that name one another many times.
+    fn spend(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.documents = self.documents.saturating_add(bytes as u64);
+        if self.documents > limits::DOCUMENTS {
+            let why = format!("its documents have more than {} bytes together", limits::DOCUMENTS);
+            return Err(Failure::new(format!("{}: {why}", self.name)));
+        }
+        Ok(())
     }
 
     /// A document that is a blob, held against its digest.
@@ -220,10 +244,13 @@ impl Image {
                 .map(str::to_string);
             let mut trail = trail.to_vec();
             trail.push(descriptor.clone());
+            self.spend(trail.iter().map(Descriptor::weight).sum())?;
             let blob = Blob::of(&descriptor).map_err(|why| self.fault("a descriptor of the index", why))?;
             let media_type = descriptor.media_type.as_str();
             if documents::INDEXES.contains(&media_type) {
-                let index: Index = self.json(&blob.name(), &self.blob_document(&blob)?)?;
+                let bytes = self.blob_document(&blob)?;
+                self.spend(bytes.len())?;
+                let index: Index = self.json(&blob.name(), &bytes)?;
                 self.read_index(index, &trail, name.as_deref())?;
             } else if documents::MANIFESTS.contains(&media_type) {
                 self.read_manifest(&blob, trail, name)?;
@@ -249,7 +276,9 @@ impl Image {
             self.others.push(Other { descriptor, what: format!("an image{platform} that is not here") });
             return Ok(());
         }
-        let manifest: Manifest = self.json(&blob.name(), &self.blob_document(blob)?)?;
+        let bytes = self.blob_document(blob)?;
+        self.spend(bytes.len())?;
+        let manifest: Manifest = self.json(&blob.name(), &bytes)?;
         // Attestations are manifests for the platform unknown/unknown; artifacts have a config of their own kind.
         let attestation = descriptor.annotation("vnd.docker.reference.type").is_some();
         if attestation || !documents::CONFIGS.contains(&manifest.config.media_type.as_str()) {
@@ -275,8 +304,13 @@ impl Image {
     }
 
     fn read_docker(&mut self) -> Result<(), Failure> {
-        let manifests: Vec<DockerManifest> = self.json("manifest.json", &self.document("manifest.json")?)?;
-        for manifest in manifests.into_iter().take(limits::MANIFESTS) {
+        let bytes = self.document("manifest.json")?;
+        self.spend(bytes.len())?;
+        let manifests: Vec<DockerManifest> = self.json("manifest.json", &bytes)?;
+        if manifests.len() > limits::MANIFESTS {
+            return Err(self.fault("manifest.json", format!("more than {} images", limits::MANIFESTS)));
+        }
+        for manifest in manifests {
             let blob = |path: String| Blob { path, digest: None, size: None };
             let layers = manifest.layers.into_iter();
             let layers = layers
@@ -296,7 +330,9 @@ impl Image {
         config_blob: Blob,
         mut layers: Vec<Layer>,
     ) -> Result<(), Failure> {
-        let config: Config = self.json(&config_blob.name(), &self.blob_document(&config_blob)?)?;
+        let bytes = self.blob_document(&config_blob)?;
+        self.spend(bytes.len())?;
+        let config: Config = self.json(&config_blob.name(), &bytes)?;
         let what = config_blob.name();
         if layers.len() > limits::LAYERS {
             return Err(self.fault(&what, format!("{} layers", layers.len())));

@@ -6,13 +6,14 @@
 //! same path; a directory over a directory adds to it; `.wh.NAME` removes NAME from the layers below; `.wh..wh..opq`
 //! empties its directory.
 
-use super::compression;
-use super::limits::Limits;
+use super::compression::{self, Compression};
+use super::limits::{self, Limits};
+use super::paths::{Id, Paths};
 use super::tar_entries::{Entries, Entry, Kind, normal, shown};
 use super::{Image, Variant};
 use crate::failure::Failure;
 use indicatif::ProgressBar;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Error, ErrorKind, Read};
@@ -57,27 +58,12 @@ pub fn walk(
 ) -> Result<(), Failure> {
     match root {
         Root::Image(image, variant) => {
-            let mut squash = Squash {
-                limits,
-                progress,
-                entries: 0,
-                unpacked: 0,
-                seen: HashMap::new(),
-                gone: HashSet::new(),
-            };
+            let paths = Paths::new(limits.entries);
+            let mut squash = Squash { limits, progress, entries: 0, unpacked: 0, paths };
             (0..variant.layers.len()).rev().try_for_each(|number| squash.layer(image, variant, number, visit))
         }
         Root::Directory(directory) => walk_directory(directory, limits, progress, visit),
     }
-}
-
-/// What the layers read so far hold at a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    /// A directory: what lower layers have in it shows.
-    Directory,
-    /// Anything else, or a directory that hides all below it.
-    Opaque,
 }
 
 struct Squash<'a> {
@@ -85,10 +71,25 @@ struct Squash<'a> {
     progress: &'a ProgressBar,
     entries: u64,
     unpacked: u64,
-    /// By all layers above the one that is read.
-    seen: HashMap<PathBuf, Seen>,
-    /// Paths that upper layers removed.
-    gone: HashSet<PathBuf>,
+    /// What all layers hold that were read so far.
+    paths: Paths,
+}
+
+/// A file of a layer that the layers above hide: hard links of the same layer may show it yet.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// It is this entry of the layer, counted from 0.
+    Hidden(u64),
+    /// It is a hard link to a place that shows.
+    Shown(Id),
+}
+
+/// What is found out about a layer while it is read.
+#[derive(Default)]
+struct Found {
+    hidden: HashMap<Id, Origin>,
+    /// The hidden files that are shown under other names, by their numbers.
+    lost: HashMap<u64, Vec<Entry>>,
 }
 
 impl Squash<'_> {
@@ -99,46 +100,55 @@ impl Squash<'_> {
         number: usize,
         visit: &mut Visit<'_>,
     ) -> Result<(), Failure> {
-        let mut news = News::default();
-        self.pass(image, variant, number, &mut news, None, visit)?;
-        let lost = std::mem::take(&mut news.lost);
+        let mut found = Found::default();
+        self.pass(image, variant, number, &mut |squash, entry, number, content| {
+            squash.entry(entry, number, &mut found, content, visit)
+        })?;
+        let mut lost = found.lost;
         if !lost.is_empty() {
-            // A link to what an upper layer replaced: its content is still this layer's.
-            self.pass(image, variant, number, &mut News::default(), Some(&lost), visit)?;
+            // Links to what an upper layer replaced: its content is still this layer's.
+            self.pass(image, variant, number, &mut |_, file, number, content| {
+                let mut first: Option<PathBuf> = None;
+                for link in lost.remove(&number).unwrap_or_default() {
+                    let path = link.path.clone();
+                    let done = match first.clone() {
+                        None => visit(&Entry { path: link.path, ..file.clone() }, content),
+                        Some(target) => {
+                            visit(&Entry { kind: Kind::Hardlink(target), ..link }, &mut io::empty())
+                        }
+                    };
+                    done.map_err(Stop::Failure)?;
+                    first.get_or_insert(path);
+                }
+                Ok(())
+            })?;
         }
-        let opaque = news.opaque.into_iter().map(|path| (path, Seen::Opaque));
-        for (path, seen) in news.seen.into_iter().chain(opaque) {
-            // A directory of an upper layer that hides what is below goes on hiding it.
-            let known = self.seen.entry(path).or_insert(seen);
-            if seen == Seen::Opaque {
-                *known = Seen::Opaque;
-            }
-        }
-        self.gone.extend(news.gone);
+        self.paths.next_layer();
         Ok(())
     }
 
-    /// Reads a layer from its beginning to its end. `lost`: only those files are given, under the names they map to.
+    /// Reads a layer from its beginning to its end: `each` gets its entries and their numbers.
     fn pass(
         &mut self,
         image: &Image,
         variant: &Variant,
         number: usize,
-        news: &mut News,
-        lost: Option<&HashMap<PathBuf, Vec<PathBuf>>>,
-        visit: &mut Visit<'_>,
+        each: &mut Each<'_>,
     ) -> Result<(), Failure> {
         let Some(layer) = variant.layers.get(number) else { return Ok(()) };
         let name = format!("{}: {}", image.name, image.layer_name(variant, number));
         let cannot = |error: Error| Failure::new(format!("{name}: {error}"));
         let mut packed = image.layer_bytes(layer)?;
         {
-            let (_, bytes) = compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
+            let (compression, bytes) =
+                compression::unpacked(self.progress.wrap_read(&mut packed)).map_err(cannot)?;
             let left = self.limits.unpacked.saturating_sub(self.unpacked);
             let counted = Bounded { inner: bytes, left, most: self.limits.unpacked };
-            // The unpacked digest is looked at only where there is no other, as in Docker's archives.
-            let due = layer.diff_id.clone().filter(|_| layer.blob.digest.is_none());
+            // Engines refuse a layer that has another; what is not packed was held against the blob's own already.
+            let is_packed = compression != Compression::None;
+            let due = layer.diff_id.clone().filter(|id| is_packed || layer.blob.digest.as_ref() != Some(id));
             let mut entries = Entries::new(super::digest::Checked::new(counted, due, None));
+            let mut number = 0;
             while let Some(entry) = entries.next_entry().map_err(cannot)? {
                 self.entries += 1;
                 if self.entries > self.limits.entries {
@@ -147,15 +157,11 @@ impl Squash<'_> {
                         self.limits.entries
                     ))));
                 }
-                match lost {
-                    None => self.entry(entry, news, &mut entries, visit)?,
-                    Some(lost) => {
-                        for path in lost.get(&entry.path).into_iter().flatten() {
-                            let entry = Entry { path: path.clone(), ..entry.clone() };
-                            visit(&entry, &mut entries)?;
-                        }
-                    }
-                }
+                each(self, entry, number, &mut entries).map_err(|stop| match stop {
+                    Stop::Damaged(error) => cannot(error),
+                    Stop::Failure(failure) => failure,
+                })?;
+                number += 1;
             }
             let mut rest = entries.into_inner();
             rest.finish().map_err(cannot)?;
@@ -165,80 +171,114 @@ impl Squash<'_> {
     }
 
     fn entry(
-        &self,
-        entry: Entry,
-        news: &mut News,
+        &mut self,
+        mut entry: Entry,
+        number: u64,
+        found: &mut Found,
         content: &mut dyn Read,
         visit: &mut Visit<'_>,
-    ) -> Result<(), Failure> {
-        let path = entry.path.as_path();
-        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+    ) -> Result<(), Stop> {
+        let damaged = |path: &Path, why: &str| {
+            Stop::Damaged(Error::new(ErrorKind::InvalidData, format!("{}: {why}", shown(path))))
+        };
+        if let (Some(parent), Some(name)) = (entry.path.parent(), entry.path.file_name()) {
             if name == OPAQUE {
-                news.opaque.push(parent.to_path_buf());
-                news.directories(parent);
+                let (directory, _) = self.paths.place(parent)?;
+                self.paths.empty(directory);
                 return Ok(());
             }
-            if let Some(removed) =
-                name.as_bytes().strip_prefix(WHITEOUT).filter(|removed| !removed.is_empty())
-            {
+            if let Some(removed) = name.as_bytes().strip_prefix(WHITEOUT) {
+                if matches!(removed, b"" | b"." | b"..") {
+                    return Err(damaged(&entry.path, "a whiteout of no name"));
+                }
                 // Docker keeps notes of its own under .wh..wh.
                 if !removed.starts_with(WHITEOUT) {
-                    news.gone.push(parent.join(OsStr::from_bytes(removed)));
+                    let (id, _) = self.paths.place(&parent.join(OsStr::from_bytes(removed)))?;
+                    self.paths.remove(id);
                 }
                 return Ok(());
             }
-            news.directories(parent);
         }
-        let hidden = self.hides(path);
-        let seen = if entry.kind == Kind::Directory { Seen::Directory } else { Seen::Opaque };
-        news.seen.insert(path.to_path_buf(), seen);
+        let target = match &entry.kind {
+            Kind::Hardlink(target) => Some(self.paths.place(target)?),
+            _ => None,
+        };
+        let (id, followed) = self.paths.place(&entry.path)?;
+        let is_directory = entry.kind == Kind::Directory;
+        let hidden = self.paths.is_hidden(id, is_directory);
+        let link = match &entry.kind {
+            Kind::Symlink(target) => Some(target.as_path()),
+            _ => None,
+        };
+        self.paths.put(id, is_directory, link);
+        if followed {
+            entry.path = self.path(id)?;
+        }
+        let Some((target, followed)) = target else {
+            if !hidden {
+                found.hidden.remove(&id);
+                return visit(&entry, content).map_err(Stop::Failure);
+            }
+            if entry.kind == Kind::File {
+                found.hidden.insert(id, Origin::Hidden(number));
+            }
+            return Ok(());
+        };
+        let origin = if self.paths.is_hidden(target, false) {
+            found.hidden.get(&target).copied()
+        } else {
+            Some(Origin::Shown(target))
+        };
         if hidden {
+            if let Some(origin) = origin {
+                found.hidden.insert(id, origin);
+            }
             return Ok(());
         }
-        if let Kind::Hardlink(target) = &entry.kind {
-            if self.hides(target) {
-                news.lost.entry(target.clone()).or_default().push(path.to_path_buf());
-                return Ok(());
+        match origin {
+            Some(Origin::Shown(origin)) => {
+                if followed || origin != target {
+                    entry.kind = Kind::Hardlink(self.path(origin)?);
+                }
+                visit(&entry, content).map_err(Stop::Failure)
             }
+            Some(Origin::Hidden(number)) => {
+                found.lost.entry(number).or_default().push(entry);
+                Ok(())
+            }
+            None => Err(damaged(&entry.path, "a hard link to what its layer does not hold")),
         }
-        visit(&entry, content)
     }
 
-    /// Whether the layers above hide a path of this one.
-    fn hides(&self, path: &Path) -> bool {
-        self.seen.contains_key(path)
-            || self.gone.contains(path)
-            || path
-                .ancestors()
-                .skip(1)
-                .any(|above| self.gone.contains(above) || self.seen.get(above) == Some(&Seen::Opaque))
+    /// The path of a place that links led to.
+    fn path(&self, id: Id) -> Result<PathBuf, Stop> {
+        let path = self.paths.path(id);
+        if path.as_os_str().len() > limits::PATH {
+            let why = "links lead to a path that is too long";
+            return Err(Stop::Damaged(Error::new(ErrorKind::InvalidData, why)));
+        }
+        Ok(path)
+    }
+}
+
+type Each<'e> = dyn FnMut(&mut Squash<'_>, Entry, u64, &mut dyn Read) -> Result<(), Stop> + 'e;
+
+/// Why a layer is not read on.
+enum Stop {
+    /// It is damaged.
+    Damaged(Error),
+    /// Who visits does not want to.
+    Failure(Failure),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::Damaged(error)
     }
 }
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
-
-/// What one layer says of the layers below it. Its whiteouts do not touch itself.
-#[derive(Default)]
-struct News {
-    seen: HashMap<PathBuf, Seen>,
-    opaque: Vec<PathBuf>,
-    gone: Vec<PathBuf>,
-    /// Files that upper layers hide, and the names that this layer's links keep them under.
-    lost: HashMap<PathBuf, Vec<PathBuf>>,
-}
-
-impl News {
-    /// A thing in a directory makes that directory, whether it is an entry of its own or not.
-    fn directories(&mut self, directory: &Path) {
-        for path in directory.ancestors() {
-            if self.seen.get(path) == Some(&Seen::Directory) {
-                return;
-            }
-            self.seen.insert(path.to_path_buf(), Seen::Directory);
-        }
-    }
-}
 
 /// Ends with an error after so many bytes.
 struct Bounded<R> {
@@ -276,7 +316,10 @@ fn walk_directory(
     let mut directories = vec![root.to_path_buf()];
     while let Some(directory) = directories.pop() {
         let mut inside: Vec<PathBuf> = match fs::read_dir(&directory) {
-            Ok(list) => list.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+            Ok(list) => {
+                let most = usize::try_from(limits.entries).unwrap_or(usize::MAX).saturating_add(1);
+                list.filter_map(|entry| Some(entry.ok()?.path())).take(most).collect()
+            }
             Err(error) if directory == root => return Err(cannot(root, error)),
             Err(error) => {
                 log::warn!("{} was not looked at: {error}", shown(&directory));

@@ -2,8 +2,9 @@
 
 use super::compression::{self, Compression};
 use super::limits::{self, Limits};
-use super::tar_entries::{Entries, Kind};
+use super::tar_entries::{Entries, Kind, shown};
 use indicatif::ProgressBar;
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Write as _};
@@ -69,14 +70,23 @@ fn spooled(stream: &mut dyn Read, most: u64) -> io::Result<File> {
 
 /// The table of contents. Entries are found by reading their headers alone: the contents are sought over.
 fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
-    let end = whole.left;
     let mut entries = Entries::new(whole.clone());
     let mut members = BTreeMap::new();
+    let mut names = 0;
     while let Some(entry) = entries.next_entry()? {
         let Some(name) = entry.path.strip_prefix("/").ok().and_then(Path::to_str) else { continue };
         let member = match entry.kind {
+            Kind::File if entries.is_sparse() => {
+                let why = format!("{}: a file with holes; pack it without them", shown(&entry.path));
+                return Err(Error::new(ErrorKind::InvalidData, why));
+            }
             Kind::File => {
                 let offset = entries.inner().offset;
+                // Sought over, its end is not seen.
+                if offset.checked_add(entry.size).is_none_or(|end| end > whole.left) {
+                    let why = format!("{}: the archive is cut off", shown(&entry.path));
+                    return Err(Error::new(ErrorKind::UnexpectedEof, why));
+                }
                 entries.seek_over(Part::advance);
                 Member::File { offset, size: entry.size }
             }
@@ -87,12 +97,14 @@ fn members(whole: &Part) -> io::Result<BTreeMap<String, Member>> {
             Kind::Hardlink(target) => Member::Link(flat(&target)),
             Kind::Directory | Kind::Special => continue,
         };
-        // Sought over, its end was not seen.
-        if entries.inner().offset > end {
-            return Err(Error::new(ErrorKind::UnexpectedEof, "the archive is cut off"));
-        }
-        if members.len() >= limits::MEMBERS {
-            return Err(Error::new(ErrorKind::InvalidData, format!("more than {} members", limits::MEMBERS)));
+        names += name.len() + if let Member::Link(target) = &member { target.len() } else { 0 };
+        if members.len() >= limits::MEMBERS || names > limits::MEMBER_NAMES {
+            let why = format!(
+                "more than {} members, or {} bytes of their names",
+                limits::MEMBERS,
+                limits::MEMBER_NAMES
+            );
+            return Err(Error::new(ErrorKind::InvalidData, why));
         }
         members.insert(name.to_string(), member);
     }
@@ -152,12 +164,19 @@ impl Store {
         match self {
             Store::Directory(directory) => {
                 let path = directory.join(name);
-                // Looked at before it is opened: a FIFO would block.
+                let no_file = || Error::new(ErrorKind::InvalidData, "it is no regular file");
+                // Looked at before it is opened, since opening a device may do something; and without waiting for a
+                // FIFO that took its place since.
                 if !path.metadata()?.is_file() {
-                    return Err(Error::new(ErrorKind::InvalidData, "it is no regular file"));
+                    return Err(no_file());
                 }
-                let file = File::open(path)?;
-                let size = file.metadata()?.len();
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+                let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+                let metadata = file.metadata()?;
+                if !metadata.is_file() {
+                    return Err(no_file());
+                }
+                let size = metadata.len();
                 Ok(Open { bytes: Box::new(file), size })
             }
             Store::Archive(archive) => {
@@ -195,6 +214,7 @@ impl Store {
             ));
         }
         let mut bytes = Vec::new();
+        // A file may have grown since.
         open.bytes.take(limits::JSON).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

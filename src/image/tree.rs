@@ -28,8 +28,15 @@ impl<T> Default for Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// Adds or replaces what lies at a path.
+    /// Adds or replaces what lies at a path. What is no directory has nothing below it: an archive can hold a file where
+    /// it held a directory before.
     pub fn insert(&mut self, entry: Entry, content: T) {
+        if entry.kind != Kind::Directory {
+            let below: Vec<_> = self.below(&entry.path).map(|node| node.entry.path.clone()).collect();
+            for path in below {
+                self.nodes.remove(&path);
+            }
+        }
         self.nodes.insert(entry.path.clone(), Node { entry, content });
     }
 
@@ -46,7 +53,11 @@ impl<T> Tree<T> {
     /// What this path leads to: symbolic links in every part of it are followed within the root, `..` stops at the root,
     /// a hard link leads to its file. None where nothing is, or where links lead in a circle.
     pub fn resolve(&self, path: &Path) -> Option<&Node<T>> {
-        let mut node = self.at(&self.real_path(path)?)?;
+        self.file_of(self.at(&self.real_path(path)?)?)
+    }
+
+    /// What lies there itself, or the file that a hard link leads to.
+    pub fn file_of<'a>(&'a self, mut node: &'a Node<T>) -> Option<&'a Node<T>> {
         for _ in 0..limits::LINKS {
             match &node.entry.kind {
                 Kind::Hardlink(target) => node = self.at(target)?,

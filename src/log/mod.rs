@@ -56,6 +56,24 @@ fn read(path: &Path, buffer: &mut Buffer, tally: &mut Tally) -> std::io::Result<
     done
 }
 
+/// Sums up what a log holds, and prints it nowhere.
+#[cfg(fuzzing)]
+pub fn sum_up_bytes(bytes: &[u8]) {
+    use crate::options::By;
+    let by = [By::Rule, By::Program, By::Result];
+    let (mut tally, mut scratch) = (Tally::new(&by), Vec::new());
+    let mut stream = bytes;
+    let read = Buffer::new().read(&mut stream, &mut |line| match line {
+        Line::Whole { text, ended } => add(text, ended, &mut tally, &mut scratch),
+        Line::TooLong => tally.lines.too_long += 1,
+    });
+    read.expect("bytes can be read");
+    assert!(tally.groups().len() <= tally::GROUPS + 1 && tally.notes().len() <= tally::NOTES);
+    let _ = table::table(&tally, &by, 1, Some(80));
+    let text = json::document(&tally, &by, 1).unwrap_or_else(|failure| panic!("{failure}"));
+    serde_json::from_str::<serde_json::Value>(&text).expect("what is printed is JSON");
+}
+
 /// Adds a line to the sums.
 fn add(line: &[u8], ended: bool, tally: &mut Tally, scratch: &mut Vec<u8>) {
     let (line, whole) = envelope::open(line, ended, scratch);

@@ -127,7 +127,7 @@ pub fn read(file: &Path, capabilities: &[String], kernel: Option<Version>) -> Re
         .map_err(|why| wrong(OPTION, file, why))
 }
 
-fn parse(
+pub(super) fn parse(
     text: &str,
     origin: &str,
     capabilities: &[String],

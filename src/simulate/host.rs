@@ -43,7 +43,7 @@ pub fn read(file: &Path) -> Result<Vec<Layer>, Failure> {
         .map_err(|why| wrong(OPTION, file, why))
 }
 
-fn parse(text: &str, origin: &str) -> Result<Vec<Layer>, String> {
+pub(super) fn parse(text: &str, origin: &str) -> Result<Vec<Layer>, String> {
     let json = |error: serde_json::Error| format!("it is no host profile: {error}");
     // First by itself, so that a newer form is told as one.
     let Versioned { version } = serde_json::from_str(text).map_err(json)?;

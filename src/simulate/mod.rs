@@ -4,7 +4,7 @@ pub mod calls;
 pub mod containers;
 pub mod errno;
 pub mod host;
-mod layer;
+pub mod layer;
 
 use crate::exec::{self, Refused};
 use crate::failure::Failure;
@@ -88,13 +88,23 @@ fn cannot_filter(error: &io::Error) -> Failure {
 }
 
 /// The text of a file that an option names.
-fn text(option: &str, file: &Path) -> Result<String, Failure> {
+pub fn text(option: &str, file: &Path) -> Result<String, Failure> {
     let cannot = |why: String| Failure::new(format!("{option}: {} cannot be read: {why}", file.display()));
     let bytes = fs::read(file).map_err(|error| cannot(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| cannot("it is no UTF-8 text".to_string()))
 }
 
 /// What is wrong in such a file.
-fn wrong(option: &str, file: &Path, why: impl std::fmt::Display) -> Failure {
+pub fn wrong(option: &str, file: &Path, why: impl std::fmt::Display) -> Failure {
     Failure::new(format!("{option}: {}: {why}", file.display()))
+}
+
+/// Reads a text as a host profile and as a seccomp profile.
+#[cfg(fuzzing)]
+pub fn parse_profiles(text: &str) {
+    for layers in [host::parse(text, "").ok(), containers::parse(text, "", &[], None).ok()] {
+        for layer in layers.into_iter().flatten() {
+            let _ = layer.compile();
+        }
+    }
 }

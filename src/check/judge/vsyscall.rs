@@ -1,0 +1,43 @@
+//! The vsyscall page: three addresses at which programs on glibc before 2.15, and old static ones, ask for the time.
+
+use super::{Bare, Class, Context, Door, Evidence, Finding, Form, Under, Unit, Verdict, rule};
+use crate::check::used::{How, Uses, What};
+
+pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding> {
+    if context.host.vsyscall == Some(true) {
+        return None;
+    }
+    let one = uses.all.iter().find(|one| matches!(one.what, What::Vsyscall(_)))?;
+    let bare = Bare { verdict: Verdict::Breaks, outcome: "exit 139 (SIGSEGV)".to_string() };
+    let under = match (rule("vsyscall"), unit.form) {
+        _ if unit.is_privileged => Under::same(&bare),
+        (Some(rule), Form::Static) => Under::by(rule, Door::Interpreter),
+        (Some(rule), _) => Under::by(rule, Door::Vsyscall),
+        (None, _) => Under::same(&bare),
+    };
+    let advice = match under.door {
+        Some(Door::Interpreter) => "run it by `evercall run`; where other programs start it, under `evercall run --trap`",
+        Some(_) => "run the image under evercall, or boot the host with vsyscall=emulate",
+        None => "boot the host with vsyscall=emulate: a preload does not reach a setuid program",
+    };
+    let object = context.objects.get(one.object);
+    Some(Finding {
+        cause: "vsyscall".to_string(),
+        class: Class::Vsyscall,
+        title: "the host has no vsyscall page, which the program jumps to for the time".to_string(),
+        bare,
+        under,
+        advice: advice.to_string(),
+        everywhere: false,
+        evidence: Evidence {
+            file: object.path.clone(),
+            symbol: match &one.how {
+                How::Symbol { name, .. } | How::Inside { through: name } => Some(name.clone()),
+                _ => None,
+            },
+            function: one.function.clone(),
+            site: one.site.map(|(at, _)| context.objects.get(at).path.clone()),
+            address: one.site.map(|(_, address)| address),
+        },
+    })
+}

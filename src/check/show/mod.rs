@@ -1,0 +1,6 @@
+//! The forms of a report.
+
+pub mod html;
+pub mod json;
+pub mod sarif;
+pub mod table;
