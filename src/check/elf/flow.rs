@@ -50,7 +50,7 @@ struct Block {
 
 /// Looks at one function's instructions, `start` to `end`.
 pub fn flow(
-    places: &mut Places<'_, '_>,
+    places: &Places<'_, '_>,
     start: u64,
     end: u64,
     convention: Convention,
@@ -63,6 +63,49 @@ pub fn flow(
     let instructions: Vec<Instruction> = decoder.into_iter().take(MOST_INSTRUCTIONS).collect();
     let blocks = blocks(&instructions);
     let mut factory = InstructionInfoFactory::new();
+    let mut found = by_blocks(places, &instructions, &blocks, convention, wrappers, &mut factory);
+    if found.iter().any(|found| !matches!(found.value, Value::Constants(_))) {
+        let states = states(&instructions, &blocks, convention, &mut factory);
+        found.clear();
+        for (block, state) in blocks.iter().zip(states) {
+            let Some(mut state) = state else { continue };
+            for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
+                look(places, instruction, &state, convention, wrappers, &mut found);
+                execute(&mut state, instruction, convention, &mut factory);
+            }
+        }
+    }
+    mention(&instructions, &mut found);
+    found
+}
+
+/// Looks at each block by itself: most calls have their number right before them.
+fn by_blocks(
+    places: &Places<'_, '_>,
+    instructions: &[Instruction],
+    blocks: &[Block],
+    convention: Convention,
+    wrappers: &Wrappers,
+    factory: &mut InstructionInfoFactory,
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    for block in blocks {
+        let mut state = State::unknown();
+        for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
+            look(places, instruction, &state, convention, wrappers, &mut found);
+            execute(&mut state, instruction, convention, factory);
+        }
+    }
+    found
+}
+
+/// What is known at the start of each block, whichever way leads there. None: nothing leads there, not even a jump by a table.
+fn states(
+    instructions: &[Instruction],
+    blocks: &[Block],
+    convention: Convention,
+    factory: &mut InstructionInfoFactory,
+) -> Vec<Option<State>> {
     let mut states: Vec<Option<State>> = blocks.iter().map(|_| None).collect();
     let mut visits = vec![0u32; blocks.len()];
     let mut queue = VecDeque::new();
@@ -76,7 +119,7 @@ pub fn flow(
             let Some((block, Some(state))) = blocks.get(index).zip(states.get(index)) else { continue };
             let mut state = state.clone();
             for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-                execute(&mut state, instruction, convention, &mut factory);
+                execute(&mut state, instruction, convention, factory);
             }
             for &next in &block.next {
                 let Some((there, visits)) = states.get_mut(next).zip(visits.get_mut(next)) else { continue };
@@ -102,27 +145,25 @@ pub fn flow(
             }
         }
         // Reached by a table of jumps, or as a handler of exceptions.
-        match (unreached..blocks.len()).find(|&index| states.get(index).is_some_and(Option::is_none)) {
-            Some(index) => {
-                if let Some(state) = states.get_mut(index) {
-                    *state = Some(State::unknown());
-                }
-                queue.push_back(index);
-                unreached = index + 1;
-            }
-            None => break,
+        let is_unreached = |&index: &usize| {
+            let block = blocks.get(index).and_then(|block| instructions.get(block.first..block.end));
+            states.get(index).is_some_and(Option::is_none) && !block.unwrap_or(&[]).iter().all(is_padding)
+        };
+        let Some(index) = (unreached..blocks.len()).find(is_unreached) else { return states };
+        if let Some(state) = states.get_mut(index) {
+            *state = Some(State::unknown());
         }
+        queue.push_back(index);
+        unreached = index + 1;
     }
-    let mut found = Vec::new();
-    for (block, state) in blocks.iter().zip(states) {
-        let Some(mut state) = state else { continue };
-        for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-            look(places, instruction, &state, convention, wrappers, &mut found);
-            execute(&mut state, instruction, convention, &mut factory);
-        }
-    }
-    mention(&instructions, &mut found);
-    found
+}
+
+/// What stands between blocks so that the next one begins at a round address: nothing goes there.
+fn is_padding(instruction: &Instruction) -> bool {
+    let is_lea_of_itself = instruction.mnemonic() == Mnemonic::Lea
+        && instruction.memory_base() == instruction.op0_register()
+        && instruction.memory_displacement64() == 0;
+    is_lea_of_itself || matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3)
 }
 
 fn blocks(instructions: &[Instruction]) -> Vec<Block> {
@@ -172,7 +213,7 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
 
 /// What an instruction does with what is known before it.
 fn look(
-    places: &mut Places<'_, '_>,
+    places: &Places<'_, '_>,
     instruction: &Instruction,
     state: &State,
     convention: Convention,
