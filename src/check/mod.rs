@@ -1,3 +1,4 @@
 //! What a file or an image needs of the host.
 
 pub mod elf;
+pub mod reach;
