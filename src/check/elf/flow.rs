@@ -46,6 +46,8 @@ struct Block {
     end: usize,
     /// Blocks that follow.
     next: Vec<usize>,
+    /// Where it ends by comparing: the block that follows if this register has this value.
+    equal: Option<(usize, u8, u64)>,
 }
 
 /// Looks at one function's instructions, `start` to `end`.
@@ -69,10 +71,7 @@ pub fn flow(
         found.clear();
         for (block, state) in blocks.iter().zip(states) {
             let Some(mut state) = state else { continue };
-            for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-                look(places, instruction, &state, convention, wrappers, &mut found);
-                execute(&mut state, instruction, convention, &mut factory);
-            }
+            look_at_block(places, &instructions, block, &mut state, convention, wrappers, &mut factory, &mut found);
         }
     }
     mention(&instructions, &mut found);
@@ -91,12 +90,36 @@ fn by_blocks(
     let mut found = Vec::new();
     for block in blocks {
         let mut state = State::unknown();
-        for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-            look(places, instruction, &state, convention, wrappers, &mut found);
-            execute(&mut state, instruction, convention, factory);
-        }
+        look_at_block(places, instructions, block, &mut state, convention, wrappers, factory, &mut found);
     }
     found
+}
+
+/// Looks at each instruction of a block, with what is known before it.
+#[expect(clippy::too_many_arguments, reason = "what both passes share")]
+fn look_at_block(
+    places: &Places<'_, '_>,
+    instructions: &[Instruction],
+    block: &Block,
+    state: &mut State,
+    convention: Convention,
+    wrappers: &Wrappers,
+    factory: &mut InstructionInfoFactory,
+    found: &mut Vec<Found>,
+) {
+    for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
+        look(places, instruction, state, convention, wrappers, found);
+        execute(state, instruction, convention, factory);
+    }
+    // glibc's clone() runs into code without an unwind entry.
+    if block.end == instructions.len()
+        && let Some(last) = instructions.last()
+    {
+        for wrapper in wrappers.get(&Goes::Own(last.next_ip())).unwrap_or(&Vec::new()) {
+            let value = state.parameter(wrapper.parameter, false, convention.word).cut(wrapper.bits);
+            found.push(Found { address: last.ip(), via: wrapper.via, value });
+        }
+    }
 }
 
 /// What is known at the start of each block, whichever way leads there. None: nothing leads there, not even a jump by a table.
@@ -122,6 +145,16 @@ fn states(
                 execute(&mut state, instruction, convention, factory);
             }
             for &next in &block.next {
+                let known;
+                let state = match block.equal {
+                    Some((equal, number, value)) if equal == next => {
+                        let mut refined = state.clone();
+                        refined.set(number, Value::constant(value));
+                        known = refined;
+                        &known
+                    }
+                    _ => &state,
+                };
                 let Some((there, visits)) = states.get_mut(next).zip(visits.get_mut(next)) else { continue };
                 let changed = match there {
                     None => {
@@ -135,7 +168,7 @@ fn states(
                             *there = State::unknown();
                             true
                         } else {
-                            there.join(&state)
+                            there.join(state)
                         }
                     }
                 };
@@ -194,6 +227,7 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
     for pair in firsts.windows(2) {
         let &[first, end] = pair else { break };
         let mut next = Vec::new();
+        let mut equal = None;
         if let Some(last) = instructions.get(end.wrapping_sub(1)) {
             if branches(last) {
                 next.extend(index_of(last.near_branch_target()).and_then(block_of));
@@ -206,9 +240,36 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
                 next.extend(block_of(end));
             }
         }
-        blocks.push(Block { first, end, next });
+        if let Some([before, last]) = instructions.get(first..end).and_then(<[_]>::last_chunk)
+            && let Some((number, value)) = compared(before)
+        {
+            let way = match last.mnemonic() {
+                Mnemonic::Je => index_of(last.near_branch_target()).and_then(block_of),
+                Mnemonic::Jne => block_of(end),
+                _ => None,
+            };
+            equal = way.map(|way| (way, number, value));
+        }
+        blocks.push(Block { first, end, next, equal });
     }
     blocks
+}
+
+/// `test %eax,%eax` and `cmp $X,%eax`: the register and the value that it is compared with. glibc's read() begins so: its number is 0.
+fn compared(instruction: &Instruction) -> Option<(u8, u64)> {
+    if instruction.op0_kind() != OpKind::Register {
+        return None;
+    }
+    let (number, bits) = register(instruction.op0_register())?;
+    let value = match (instruction.mnemonic(), instruction.op1_kind()) {
+        (Mnemonic::Test, OpKind::Register) if instruction.op1_register() == instruction.op0_register() => 0,
+        (Mnemonic::Cmp, OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32 | OpKind::Immediate32to64) => {
+            instruction.immediate(1)
+        }
+        _ => return None,
+    };
+    // A narrower comparison says nothing of the rest.
+    (bits >= 32).then_some((number, if bits == 32 { value & 0xffff_ffff } else { value }))
 }
 
 /// What an instruction does with what is known before it.
