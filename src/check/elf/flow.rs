@@ -7,7 +7,7 @@ use super::places::{Goes, Places, vsyscall};
 use super::sweep::{bitness, is_kernel_vsyscall, place};
 use super::value::{Parameter, State, Value};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions of one function that are looked at: none written by people or compilers has more with calls in it.
 const MOST_INSTRUCTIONS: usize = 100_000;
@@ -67,7 +67,7 @@ pub fn flow(
     let mut factory = InstructionInfoFactory::new();
     let mut found = by_blocks(places, &instructions, &blocks, convention, wrappers, &mut factory);
     if found.iter().any(|found| !matches!(found.value, Value::Constants(_))) {
-        let states = states(&instructions, &blocks, convention, &mut factory);
+        let states = states(places, &instructions, &blocks, convention, &mut factory);
         found.clear();
         for (block, state) in blocks.iter().zip(states) {
             let Some(mut state) = state else { continue };
@@ -109,7 +109,7 @@ fn look_at_block(
 ) {
     for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
         look(places, instruction, state, convention, wrappers, found);
-        execute(state, instruction, convention, factory);
+        step(places, state, instruction, convention, factory);
     }
     // glibc's clone() runs into code without an unwind entry.
     if block.end == instructions.len()
@@ -124,6 +124,7 @@ fn look_at_block(
 
 /// What is known at the start of each block, whichever way leads there. None: nothing leads there, not even a jump by a table.
 fn states(
+    places: &Places<'_, '_>,
     instructions: &[Instruction],
     blocks: &[Block],
     convention: Convention,
@@ -131,18 +132,19 @@ fn states(
 ) -> Vec<Option<State>> {
     let mut states: Vec<Option<State>> = blocks.iter().map(|_| None).collect();
     let mut visits = vec![0u32; blocks.len()];
-    let mut queue = VecDeque::new();
+    // In the order of the code, so that a block is seldom gone through before those that lead to it.
+    let mut queue = BTreeSet::new();
     if let Some(first) = states.first_mut() {
         *first = Some(State::entry());
-        queue.push_back(0);
+        queue.insert(0);
     }
     let mut unreached = 0;
     loop {
-        while let Some(index) = queue.pop_front() {
+        while let Some(index) = queue.pop_first() {
             let Some((block, Some(state))) = blocks.get(index).zip(states.get(index)) else { continue };
             let mut state = state.clone();
             for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-                execute(&mut state, instruction, convention, factory);
+                step(places, &mut state, instruction, convention, factory);
             }
             for &next in &block.next {
                 let known;
@@ -173,7 +175,7 @@ fn states(
                     }
                 };
                 if changed {
-                    queue.push_back(next);
+                    queue.insert(next);
                 }
             }
         }
@@ -186,9 +188,30 @@ fn states(
         if let Some(state) = states.get_mut(index) {
             *state = Some(State::unknown());
         }
-        queue.push_back(index);
+        queue.insert(index);
         unreached = index + 1;
     }
+}
+
+/// Carries an instruction out. i386's `__x86.get_pc_thunk.REG` is a call that changes one register.
+fn step(
+    places: &Places<'_, '_>,
+    state: &mut State,
+    instruction: &Instruction,
+    convention: Convention,
+    factory: &mut InstructionInfoFactory,
+) {
+    if !places.parts.is_64
+        && instruction.mnemonic() == Mnemonic::Call
+        && instruction.op0_kind() == OpKind::NearBranch32
+        // mov (%esp),%REG; ret
+        && let Some(&[0x8b, operands, 0x24, 0xc3]) = places.code_at(instruction.near_branch_target()).and_then(<[_]>::first_chunk)
+        && operands & 0xc7 == 0x04
+    {
+        state.set(operands >> 3 & 7, Value::constant(instruction.next_ip()));
+        return;
+    }
+    execute(state, instruction, convention, factory);
 }
 
 /// What stands between blocks so that the next one begins at a round address: nothing goes there.
