@@ -9,6 +9,7 @@ mod judge;
 mod link;
 pub mod options;
 mod profiles;
+pub mod reach;
 mod report;
 mod scan;
 mod show;

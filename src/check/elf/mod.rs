@@ -99,6 +99,8 @@ fn kind(parts: &Parts<'_>, dynamic: &Dynamic<'_>) -> Kind {
     if let Some((_, path)) = parts.segment(elf::PT_INTERP)
         && matches!(parts.r#type, elf::ET_EXEC | elf::ET_DYN)
         && let Some(interpreter) = text(path)
+        // libc.so.6 and others can be run, to tell their version.
+        && (dynamic.soname.is_none() || dynamic.is_pie)
     {
         return Kind::Program { interpreter: interpreter.to_owned() };
     }
