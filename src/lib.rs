@@ -1,13 +1,15 @@
 //! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, prints the
-//! table of system calls and rules, and sums up logs.
+//! table of system calls and rules, sums up logs, and gives the library to the containers of a node.
 //!
 //! A library only so that the fuzz targets (`fuzz/`) reach what reads untrusted bytes: `main.rs` is one call.
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
+mod cdi;
 mod exec;
 mod failure;
 mod generate;
+mod hook;
 mod launch;
 mod library;
 mod log;
@@ -22,6 +24,7 @@ mod rules;
 mod run;
 mod simulate;
 mod static_program;
+mod stub32;
 mod tunables;
 
 use ::log::{Level, LevelFilter};
@@ -44,6 +47,8 @@ pub fn main() -> ExitCode {
         Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Log(options) => log::sum_up(&options),
+        Action::Hook(options) => hook::hook(&options),
+        Action::Cdi(options) => cdi::cdi(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {
