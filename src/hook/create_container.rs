@@ -80,10 +80,25 @@ pub fn mount(state: &Value, options: &HookOptions) -> Result<Outcome<()>, String
             Ok(Outcome::Done((), format!("by /etc/{PRELOAD}{musl}")))
         }
         Ok(Some(why)) => Ok(Outcome::Left(why)),
-        Err(why) => {
+        Err(Trouble::Doubt(why)) => {
             made.take_back();
             Err(why)
         }
+        Err(Trouble::Harm(why)) => Ok(Outcome::Harmed(why)),
+    }
+}
+
+/// Why a container does not have the library.
+enum Trouble {
+    /// It can be left as it was.
+    Doubt(String),
+    /// It cannot.
+    Harm(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Doubt(why)
     }
 }
 
@@ -94,6 +109,14 @@ struct Job<'a> {
     options: &'a HookOptions,
 }
 
+/// What is mounted on.
+struct Places {
+    home: OwnedFd,
+    file: OwnedFd,
+    /// The settings, and their place.
+    conf: Option<(OwnedFd, OwnedFd)>,
+}
+
 impl Job<'_> {
     /// Mounts all of it, or says why the container is to be left.
     fn mount(
@@ -101,7 +124,7 @@ impl Job<'_> {
         before: Option<Vec<u8>>,
         label: Option<&str>,
         made: &mut Made,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<String>, Trouble> {
         let cannot = |what: &str| {
             let what = what.to_owned();
             move |error: Errno| format!("{what}: {error}")
@@ -110,17 +133,16 @@ impl Job<'_> {
         let shim = mounts::clone_of_path(&self.library.path)
             .map_err(cannot(&format!("{host} cannot be mounted a second time")))?;
         if !mounts::allows_programs(&shim).map_err(cannot(&format!("{host} cannot be looked at")))? {
-            return Err(format!("{host} lies on a file system mounted noexec"));
+            return Err(format!("{host} lies on a file system mounted noexec").into());
         }
         let memory = mounts::memory(label).map_err(cannot("no file system can be made in memory"))?;
         self.fill(&memory, before.unwrap_or_default())?;
 
-        let home = match self.home(made)? {
-            Some(home) => home,
-            None => return Ok(Some(format!("it has {HOME} already"))),
+        let places = mounts::while_writable(self.root.folder(), || self.places(made))
+            .map_err(|error| Trouble::Harm(format!("its root cannot be made read-only again: {error}")))?;
+        let Some(Places { home, file, conf }) = places? else {
+            return Ok(Some(format!("it has {HOME} already")));
         };
-        let file = self.place("etc", PRELOAD, made)?;
-        let conf = self.options.conf.as_deref().map(|conf| self.conf(conf, made)).transpose()?.flatten();
         let inside = memory.try_clone().map_err(|error| format!("no more files can be opened: {error}"))?;
         made.attach(memory, &home).map_err(cannot(&format!("{HOME} cannot be mounted")))?;
         let found = |path: &str| {
@@ -148,6 +170,14 @@ impl Job<'_> {
             mounts::clone_of(found(PRELOAD)?).map_err(cannot("the merged file cannot be mounted twice"))?;
         made.attach_read_only(merged, file).map_err(cannot(&format!("/etc/{PRELOAD} cannot be mounted")))?;
         Ok(None)
+    }
+
+    /// Finds or makes what is mounted on. None if the image brings evercall itself.
+    fn places(&self, made: &mut Made) -> Result<Option<Places>, String> {
+        let Some(home) = self.home(made)? else { return Ok(None) };
+        let file = self.place("etc", PRELOAD, made)?;
+        let conf = self.options.conf.as_deref().map(|conf| self.conf(conf, made)).transpose()?.flatten();
+        Ok(Some(Places { home, file, conf }))
     }
 
     /// Writes what the file system in memory holds: the merged file, mount points, what 32-bit programs load.
@@ -233,12 +263,14 @@ impl Job<'_> {
                     error => doubt(error),
                 })?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-                let file = own_within(&above, name, flags, Mode::from_raw_mode(0o644))
+                let writing = own_within(&above, name, flags, Mode::from_raw_mode(0o644))
                     .map_err(|error| format!("/{path} cannot be made in it: {error}"))?;
+                // Opened for writing it would keep the root from becoming read-only again.
+                let file = fs::fchmod(&writing, Mode::from_raw_mode(0o644))
+                    .and_then(|()| own_within(&above, name, OFlags::PATH, Mode::empty()))
+                    .map_err(doubt);
                 made.remember(above, name, false);
-                // An empty file that nobody but its owner may read would be an error of ld.so if the mount went away.
-                fs::fchmod(&file, Mode::from_raw_mode(0o644)).map_err(doubt)?;
-                Ok(file)
+                file
             }
             Err(error) => Err(doubt(error)),
         }

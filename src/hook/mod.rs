@@ -23,6 +23,8 @@ enum Outcome<T> {
     Left(String),
     /// It has the library now: what is to be handed on, and how it is loaded.
     Done(T, String),
+    /// It is not as it was, and has no library: it must not start.
+    Harmed(String),
 }
 
 /// Bytes of the documents that engines and runtimes hand over; the largest seen are some 100 KiB.

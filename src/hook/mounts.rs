@@ -67,19 +67,8 @@ impl Made {
         let path = by_descriptor(&mount);
         let inherited = fstatvfs(&mount)?.f_flag;
         self.attach(mount, place)?;
-        let kept = [
-            (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
-            (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
-            (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
-            (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
-        ];
-        let mut flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-        for (there, flag) in kept {
-            if inherited.contains(there) {
-                flags |= flag;
-            }
-        }
-        mount_remount(&path, flags, "")?;
+        let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        mount_remount(&path, kept(inherited) | flags, "")?;
         let now = rustix::fs::statvfs(&path)?.f_flag;
         if now.contains(StatVfsMountFlags::RDONLY) { Ok(()) } else { Err(Errno::ROFS) }
     }
@@ -99,6 +88,35 @@ impl Made {
             }
         }
     }
+}
+
+/// The flags of a mount that a remount has to name again, but for the one that makes it read-only.
+fn kept(flags: StatVfsMountFlags) -> MountFlags {
+    let names = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ];
+    let set = names.into_iter().filter(|(there, _)| flags.contains(*there)).map(|(_, flag)| flag);
+    set.fold(MountFlags::BIND, MountFlags::union)
+}
+
+/// Does something while a container's root, if it is mounted read-only already, is not: crun makes it so before its
+/// hooks, runc after them. No process of the container runs yet, and one whose hook ends midway never starts. The
+/// error is that the root could not be made read-only again.
+pub fn while_writable<T>(root: impl AsFd, work: impl FnOnce() -> T) -> Result<T, Errno> {
+    let flags = fstatvfs(&root)?.f_flag;
+    let path = by_descriptor(&root);
+    // Where it cannot be made writable, the work will meet EROFS and say so.
+    if !flags.contains(StatVfsMountFlags::RDONLY) || mount_remount(&path, kept(flags), "").is_err() {
+        return Ok(work());
+    }
+    let done = work();
+    mount_remount(&path, kept(flags) | MountFlags::RDONLY, "")?;
+    Ok(done)
 }
 
 /// Whether programs may be mapped from a mount.

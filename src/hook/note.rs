@@ -25,6 +25,11 @@ pub fn tell<T>(
             log::debug!("{name}: left as it is: {}", plain(&why));
             Ok(None)
         }
+        Ok(Outcome::Harmed(why)) => {
+            let line = format!("{name}: must not start: {}", plain(&why));
+            append(&line, options);
+            Err(Failure::new(line))
+        }
         Err(doubt) if options.strict => {
             let line = format!("{name}: may not start without evercall (--strict): {}", plain(&doubt));
             append(&line, options);

@@ -44,6 +44,11 @@ impl Root {
         Ok(Root { folder })
     }
 
+    /// The folder itself.
+    pub fn folder(&self) -> &OwnedFd {
+        &self.folder
+    }
+
     /// Opens what the container would find at a path, to look at it.
     pub fn seen(&self, path: &str) -> Result<OwnedFd, Errno> {
         open(&self.folder, path, OFlags::PATH, Mode::empty(), SEEN)
