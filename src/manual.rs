@@ -537,7 +537,7 @@ pub const HOOK: &[Section] = &[
             (
                 "what the root holds",
                 "no dynamic loader for x86-64, or for createContainer none of glibc; evercall already; a \
-                 /usr/lib/evercall that is not empty",
+                 /usr/lib/evercall that holds something",
             ),
             (
                 "what is not to be trusted",

@@ -10,7 +10,7 @@ use super::chosen::Asked;
 use super::image::{HOME, Held};
 use super::mounts::{self, Made};
 use super::options::HookOptions;
-use super::root::{self, Root, is_empty, kind_of, own_within};
+use super::root::{self, Root, has_only_mount_points, kind_of, own_within};
 use super::{LONGEST_DOCUMENT, Outcome, command, document};
 use crate::library::{self, Library, has_evercall};
 use crate::stub32;
@@ -234,7 +234,9 @@ impl Job<'_> {
         let flags = OFlags::PATH;
         match own_within(&above, name, flags, Mode::empty()) {
             Ok(home) => match kind_of(&home).map_err(doubt)? {
-                FileType::Directory => Ok(is_empty(&home).map_err(doubt)?.then_some(home)),
+                FileType::Directory => {
+                    Ok(has_only_mount_points(&home, library::NAME).map_err(doubt)?.then_some(home))
+                }
                 _ => Err(format!("its {HOME} is no folder")),
             },
             Err(Errno::NOENT) => {

@@ -4,9 +4,9 @@
 use super::chosen::Asked;
 use super::image::{HOME, Held};
 use super::options::HookOptions;
-use super::root::{Root, by_descriptor, is_empty, kind_of};
+use super::root::{Root, by_descriptor, has_only_mount_points, kind_of};
 use super::{Outcome, command};
-use crate::library::{Library, has_evercall, preload_list};
+use crate::library::{Library, NAME, has_evercall, preload_list};
 use rustix::fs::{Access, FileType, access};
 use rustix::io::Errno;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ pub fn edit(mut config: Value, options: &HookOptions) -> Result<Outcome<Vec<u8>>
         if !conf.is_file() {
             return Err(format!("{} (--conf) is no file", conf.display()));
         }
-        match covered(&config, "/etc") {
+        match covered(&config, CONF) {
             None if root.own("etc").is_ok() && root.lacks("etc/evercall.conf") => {
                 mounts.push(mount(conf, Path::new(CONF)));
             }
@@ -123,7 +123,7 @@ fn with(environment: Vec<String>, preload: &str, more: &[String]) -> Vec<String>
 }
 
 fn inside(folder: &str) -> PathBuf {
-    Path::new(HOME).join(folder).join(crate::library::NAME)
+    Path::new(HOME).join(folder).join(NAME)
 }
 
 fn mount(source: &Path, destination: &Path) -> Value {
@@ -157,7 +157,7 @@ fn cannot_hold(root: &Root, config: &Value) -> Result<Option<String>, String> {
         Ok(home) if kind_of(&home) != Ok(FileType::Directory) => {
             return Err(format!("its {HOME} is no folder"));
         }
-        Ok(home) if is_empty(&home) == Ok(true) => {}
+        Ok(home) if has_only_mount_points(&home, NAME) == Ok(true) => {}
         Ok(_) => return Ok(Some(format!("it has {HOME} already"))),
         Err(Errno::NOENT) => {}
         Err(error) => return Err(format!("its {HOME} is not to be trusted: {error}")),

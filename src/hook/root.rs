@@ -4,7 +4,7 @@ use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// How often a resolution that another process disturbed (EAGAIN) is tried again.
@@ -64,9 +64,15 @@ impl Root {
         open(&self.folder, path, OFlags::PATH, Mode::empty(), OWN.difference(ResolveFlags::NO_XDEV))
     }
 
-    /// Whether nothing at all stands at a path whose folder is the container's own.
+    /// Whether nothing stands at a path whose folder is the container's own, but perhaps the empty file that was the
+    /// mount point of an earlier start.
     pub fn lacks(&self, path: &str) -> bool {
-        matches!(self.own_or_mount(path), Err(Errno::NOENT))
+        match self.own(path) {
+            Ok(file) => fs::fstat(&file).is_ok_and(|stat| {
+                FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size == 0
+            }),
+            Err(error) => error == Errno::NOENT,
+        }
     }
 }
 
@@ -91,12 +97,33 @@ pub fn kind_of(descriptor: impl AsFd) -> Result<FileType, Errno> {
     fs::fstat(descriptor).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
-/// Whether an opened folder holds nothing.
-pub fn is_empty(folder: impl AsFd) -> Result<bool, Errno> {
+/// Entries of a folder that is taken for one of mount points.
+const MOST_MOUNT_POINTS: usize = 16;
+
+/// Folders within one another there: `lib/x86_64-linux-gnu` is two.
+const DEEPEST_MOUNT_POINT: usize = 2;
+
+/// Whether an opened folder holds nothing but mount points of an earlier start: empty files of this name, in folders.
+pub fn has_only_mount_points(folder: impl AsFd, name: &str) -> Result<bool, Errno> {
+    only_mount_points(folder.as_fd(), name, DEEPEST_MOUNT_POINT)
+}
+
+fn only_mount_points(folder: BorrowedFd<'_>, name: &str, deeper: usize) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let reading = fs::openat(folder, ".", flags, Mode::empty())?;
-    for entry in Dir::new(reading)? {
-        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+    for (count, entry) in Dir::new(reading)?.enumerate() {
+        let entry = entry?;
+        let Ok(found) = entry.file_name().to_str() else { return Ok(false) };
+        if matches!(found, "." | "..") {
+            continue;
+        }
+        let inside = own_within(folder, found, OFlags::PATH, Mode::empty())?;
+        let is_one = match (kind_of(&inside)?, deeper.checked_sub(1)) {
+            (FileType::RegularFile, _) => found == name && fs::fstat(&inside)?.st_size == 0,
+            (FileType::Directory, Some(deeper)) => only_mount_points(inside.as_fd(), name, deeper)?,
+            _ => false,
+        };
+        if !is_one || count > MOST_MOUNT_POINTS {
             return Ok(false);
         }
     }
