@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::manual;
 use crate::options::{Generate, GenerateOptions, Options};
+use crate::stub32;
 use clap::CommandFactory as _;
 use std::fs;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::path::Path;
 pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
     match &options.what {
         Generate::Man { dir } => man(dir),
+        Generate::Stub { file } => stub(file),
         Generate::Completions { dir } => completions(dir),
     }
 }
@@ -27,6 +29,8 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall-rules", manual::RULES),
         ("evercall-check", manual::CHECK),
         ("evercall-log", manual::LOG),
+        ("evercall-hook", manual::HOOK),
+        ("evercall-cdi", manual::CDI),
     ] {
         let command = match name.strip_prefix("evercall-") {
             Some(sub) => command.find_subcommand(sub).cloned(),
@@ -41,6 +45,11 @@ fn man(dir: &Path) -> Result<(), Failure> {
         log::debug!("wrote {}", file.display());
     }
     Ok(())
+}
+
+fn stub(file: &Path) -> Result<(), Failure> {
+    fs::write(file, stub32::bytes())
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))
 }
 
 fn completions(dir: &Path) -> Result<(), Failure> {

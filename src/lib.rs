@@ -1,11 +1,12 @@
 //! `evercall`: runs programs under libevercall.so or as on another host, asks what this host answers, prints the
-//! table of system calls and rules, and sums up logs.
+//! table of system calls and rules, sums up logs, and gives the library to the containers of a node.
 //!
 //! A library only so that the fuzz targets (`fuzz/`) reach what reads untrusted bytes: `main.rs` is one call.
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
 mod check;
+mod cdi;
 mod exec;
 mod failure;
 #[cfg(fuzzing)]
@@ -14,6 +15,7 @@ pub mod fuzzing;
 mod generate;
 #[allow(dead_code)]
 mod image;
+mod hook;
 mod launch;
 mod library;
 mod log;
@@ -29,6 +31,7 @@ mod run;
 mod setting;
 mod simulate;
 mod static_program;
+mod stub32;
 mod tunables;
 
 use ::log::{Level, LevelFilter};
@@ -52,6 +55,8 @@ pub fn main() -> ExitCode {
         Action::Rules(options) => rules::print(&options),
         Action::Check(options) => check::check(&options),
         Action::Log(options) => log::sum_up(&options),
+        Action::Hook(options) => hook::hook(&options),
+        Action::Cdi(options) => cdi::cdi(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

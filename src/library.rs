@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf, absolute};
 
 /// The file's name, as it is installed.
-const NAME: &str = "libevercall.so";
+pub const NAME: &str = "libevercall.so";
 
 /// Where it is looked for, from the folder of the command.
 const BESIDE: [&str; 3] = ["", "../lib/evercall", "../lib/x86_64-linux-gnu/evercall"];
@@ -39,6 +39,16 @@ impl Library {
         if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
             return Library::open(Path::new(&path), VARIABLE);
         }
+        Library::installed()
+    }
+
+    /// The library of the option `--lib`, else the one installed. For hooks, whose environment may be the container's
+    /// own: it is not asked.
+    pub fn find_without_environment(option: Option<&Path>) -> Result<Library, Failure> {
+        option.map_or_else(Library::installed, |path| Library::open(path, "--lib"))
+    }
+
+    fn installed() -> Result<Library, Failure> {
         let places = places();
         match places.iter().find(|path| path.is_file()) {
             Some(path) => Library::open(path, "the installation"),
@@ -82,18 +92,31 @@ impl Library {
     /// left alone, and another libevercall gives way to this one.
     pub fn preload(&self, before: Option<OsString>) -> OsString {
         let before = before.map(OsString::into_vec).unwrap_or_default();
-        let entries = || before.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty());
-        let this = self.path.as_os_str().as_bytes();
-        if entries().any(|entry| entry == this) {
-            return OsString::from_vec(before);
-        }
-        let mut list = this.to_vec();
-        for entry in entries().filter(|entry| !is_evercall(entry)) {
-            list.push(b':');
-            list.extend(entry);
-        }
-        OsString::from_vec(list)
+        OsString::from_vec(preload_list(self.path.as_os_str().as_bytes(), before))
     }
+}
+
+/// A value of LD_PRELOAD with a library in front of what was there, as [`Library::preload`] says.
+pub fn preload_list(this: &[u8], before: Vec<u8>) -> Vec<u8> {
+    if entries(&before).any(|entry| entry == this) {
+        return before;
+    }
+    let mut list = this.to_vec();
+    for entry in entries(&before).filter(|entry| !is_evercall(entry)) {
+        list.push(b':');
+        list.extend(entry);
+    }
+    list
+}
+
+/// The entries of a value of LD_PRELOAD.
+fn entries(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|b| matches!(b, b':' | b' ')).filter(|entry| !entry.is_empty())
+}
+
+/// Whether a value of LD_PRELOAD, or a text of /etc/ld.so.preload without its comments, has a libevercall.so.
+pub fn has_evercall(list: &[u8]) -> bool {
+    list.split(|b| matches!(b, b':') || b.is_ascii_whitespace()).any(is_evercall)
 }
 
 /// Whether an entry of LD_PRELOAD is a libevercall.so, of whatever folder or version.

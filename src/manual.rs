@@ -511,6 +511,118 @@ pub const LOG: &[Section] = &[
     FILES,
 ];
 
+/// Of `evercall hook`.
+pub const HOOK: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "the container may start: it has the library now, is not meant to, or could not have it"),
+            (
+                "1",
+                "a wrong option; with --strict, a container that could not have the library. It does not start",
+            ),
+        ],
+    ),
+    (
+        "STAGES",
+        &[
+            (
+                "precreate",
+                "of hooks.d in Podman and CRI-O: config.json on standard input, and changed on standard output. The \
+                 runtime mounts the library, and LD_PRELOAD is set, in front of what it was. Any C library; not the \
+                 processes of `podman exec`, and not what empties its environment without the library knowing",
+            ),
+            (
+                "createContainer",
+                "of the OCI runtime specification, so of every engine, also by hooks.d: the state on standard input. \
+                 The library is mounted, and a /etc/ld.so.preload with the container's own lines behind it: every \
+                 process, also setuid ones. Only glibc reads that file. What the image lacks of the two mount points is \
+                 made in the container's files: /usr/lib/evercall (an empty folder) and /etc/ld.so.preload (an empty \
+                 file)",
+            ),
+        ],
+    ),
+    (
+        "WHICH CONTAINERS",
+        &[
+            ("org.evercall.inject=true", "the annotation that asks for it"),
+            ("org.evercall.inject=false", "never, also with --all"),
+            (
+                "--deny",
+                "counts before the annotation. image= looks at what containerd, CRI-O and image layouts annotate; \
+                 Podman annotates no name. command= is about the program that the container starts with: its name, or \
+                 its path if the pattern has a slash",
+            ),
+            ("sandboxes", "the containers that only hold a pod's namespaces are left alone"),
+        ],
+    ),
+    (
+        "LEFT AS IT IS",
+        &[
+            (
+                "what the root holds",
+                "no dynamic loader for x86-64, or for createContainer none of glibc; evercall already; a \
+                 /usr/lib/evercall that holds something",
+            ),
+            (
+                "what is not to be trusted",
+                "a symbolic link, a FIFO or a device in the place of a folder or file that is mounted on; a mount that \
+                 lies over them; a root that is the host's own; annotations, environments and files that make no sense",
+            ),
+            (
+                "32-bit programs",
+                "where the image holds them too, $LIB in the preload leads them to a library that does nothing. At \
+                 precreate that is a file of the host, libevercall-i386.so beside the library",
+            ),
+        ],
+    ),
+    (
+        "SECURITY",
+        &[(
+            "the environment",
+            "a createContainer hook may be started with the container's own environment. evercall is a static program, \
+             which no LD_PRELOAD reaches, and `evercall hook` asks no variable: keep it static. Paths within the \
+             container are resolved by openat2(2) in its root, and mounts made by descriptor (Linux 5.6 and later)",
+        )],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            (
+                "podman run --annotation org.evercall.inject=true IMAGE",
+                "with deploy/hooks.d/evercall.json installed",
+            ),
+            (
+                "evercall hook --all --deny command=java --log-file /var/log/evercall-hook.log createContainer",
+                "the command of a hook for all containers but those",
+            ),
+        ],
+    ),
+];
+
+/// Of `evercall cdi`.
+pub const CDI: &[Section] = &[
+    (
+        "NOTES",
+        &[
+            (
+                "LD_PRELOAD",
+                "a CDI specification sets a variable over what it was: an image that preloads something of its own loses \
+                 it. For such images there are evercall hook and the layer",
+            ),
+            ("the host's files", "are not looked at: the specification may be written on another machine"),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("evercall cdi -o /etc/cdi/evercall.json", "installs it; engines look there and in /run/cdi"),
+            ("podman run --device evercall.dev/shim=legacy IMAGE", "a container with the library"),
+            ("evercall cdi --env EVERCALL_LOG=first", "with a log of what was translated"),
+        ],
+    ),
+];
+
 /// The sections as the end of `--help`.
 pub fn help(sections: &[Section]) -> String {
     let mut out = String::new();
@@ -559,6 +671,7 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
     roff.text([roman(
         "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), \
          evercall-check(1), evercall-log(1), ld.so(8), syscalls(2)",
+         evercall-log(1), evercall-hook(1), evercall-cdi(1), ld.so(8), syscalls(2)",
     )]);
     out.extend(roff.to_roff().bytes());
     Ok(())

@@ -1,6 +1,8 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
 use crate::check::options::CheckOptions;
+use crate::cdi::options::CdiOptions;
+use crate::hook::options::HookOptions;
 use crate::log_to::LogTo;
 use crate::manual;
 use crate::setting::{self, Setting};
@@ -78,6 +80,19 @@ pub enum Action {
     /// evercall's are counted and passed over.
     #[command(after_long_help = manual::help(manual::LOG))]
     Log(LogOptions),
+    /// Give the containers of a node the library, as a hook of their engine or runtime
+    ///
+    /// Reads what the engine says of a container from standard input, and mounts libevercall.so, read-only, with what
+    /// loads it, into containers with the annotation org.evercall.inject=true. deploy/hooks.d has the files that install
+    /// it. A container that cannot have it starts as it is, and a line says why.
+    #[command(after_long_help = manual::help(manual::HOOK))]
+    Hook(HookOptions),
+    /// Write a CDI specification, for --device evercall.dev/shim=legacy
+    ///
+    /// Engines that know the Container Device Interface (Podman, CRI-O, containerd, Docker) then give a container the
+    /// library as they would give it a device: a read-only mount, and LD_PRELOAD.
+    #[command(after_long_help = manual::help(manual::CDI))]
+    Cdi(CdiOptions),
     /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(GenerateOptions),
@@ -372,6 +387,11 @@ pub enum Generate {
     Man {
         /// Where to write them; made if it is not there
         dir: PathBuf,
+    },
+    /// What 32-bit programs load in place of the library where an image holds such too: libevercall-i386.so
+    Stub {
+        /// The file
+        file: PathBuf,
     },
     /// Completions for bash, zsh and fish
     Completions {

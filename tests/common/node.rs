@@ -1,0 +1,167 @@
+//! A node: podman with hooks of its own, runc or crun, and small container roots that a test may damage.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use super::common::{bare, command, root, shim, succeed, text};
+use super::debian;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// The annotation that asks for evercall.
+pub const ASKED: &str = "--annotation=org.evercall.inject=true";
+
+/// What is run before podman in a mount namespace of its own: crun 1.8 refuses a machine that has cgroup v2 beside v1;
+/// CDI specifications are looked for in /run/cdi.
+const PREPARE: &str = r#"umount -l /sys/fs/cgroup/unified 2>/dev/null
+if [ -n "$CDI" ]; then mount -t tmpfs none /run && mkdir /run/cdi && cp "$CDI" /run/cdi/; fi
+exec "$@""#;
+
+pub struct Node {
+    /// Gone when the test ends.
+    pub folder: TempDir,
+    libc: PathBuf,
+}
+
+impl Node {
+    /// An error says what this machine lacks.
+    pub fn new() -> Result<Node, String> {
+        static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        // SAFETY: geteuid only gives a number.
+        if unsafe { libc::geteuid() } != 0 {
+            return Err("needs root".into());
+        }
+        let libc = READY.get_or_init(|| debian::root("libc", "bullseye")).clone()?;
+        let node = Node { folder: TempDir::new().expect("a temporary folder"), libc };
+        let root = node.root("first");
+        let first = node.run("runc", &[], &root, &["/opt/legacy", "none"]);
+        if first.status.success() {
+            return Ok(node);
+        }
+        Err(format!("podman cannot run here: {}", text(&first.stderr).trim_end().replace('\n', "; ")))
+    }
+
+    /// A path in the node's folder.
+    pub fn here(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A small root: bullseye's C library, and `legacy` built for it.
+    pub fn root(&self, name: &str) -> PathBuf {
+        let root = self.here(name);
+        for folder in ["etc", "opt", "lib64", "usr/lib", "lib/x86_64-linux-gnu"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for (from, to) in [
+            ("lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libc.so.6"),
+            ("lib64/ld-linux-x86-64.so.2", "lib64/ld-linux-x86-64.so.2"),
+        ] {
+            fs::copy(self.libc.join(from), root.join(to)).unwrap();
+        }
+        self.build(&[], "test-programs/legacy.c", &root.join("opt/legacy"));
+        root
+    }
+
+    /// Builds for the roots.
+    pub fn build(&self, options: &[&str], source: impl AsRef<Path>, to: &Path) {
+        let source = root().join(source);
+        succeed(debian::compiler(&self.libc).args(options).arg("-o").arg(to).arg(source));
+    }
+
+    /// A shared object for a root that says `mark` when it is loaded.
+    pub fn mark(&self, to: &Path) {
+        let source = self.here("mark.c");
+        let text = "#include <unistd.h>\n__attribute__((constructor)) static void said(void) { if (write(1, \"mark\\n\", 5)) {} }\n";
+        fs::write(&source, text).unwrap();
+        self.build(&["-shared", "-fPIC"], &source, to);
+    }
+
+    /// Installs a hook of `evercall hook` with options for a stage; its log is `hook.log`.
+    pub fn hook(&self, name: &str, stage: &str, options: &[&str]) {
+        let folder = self.here("hooks");
+        fs::create_dir_all(&folder).unwrap();
+        let (lib, log) = (shim().display().to_string(), self.here("hook.log").display().to_string());
+        let args = [&["evercall", "hook", "--lib", &lib, "--log-file", &log], options, &[stage]].concat();
+        let hook = serde_json::json!({
+            "version": "1.0.0",
+            "hook": { "path": command(), "args": args },
+            "when": { "always": true },
+            "stages": [stage],
+        });
+        fs::write(folder.join(format!("{name}.json")), hook.to_string()).unwrap();
+    }
+
+    /// Takes all hooks away.
+    pub fn no_hooks(&self) {
+        let _ = fs::remove_dir_all(self.here("hooks"));
+        let _ = fs::remove_file(self.here("hook.log"));
+    }
+
+    /// What the hooks have said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.here("hook.log")).unwrap_or_default()
+    }
+
+    /// podman with storage of its own, and a command of podman's.
+    pub fn podman(&self, runtime: &str) -> Command {
+        let mut podman = bare("unshare");
+        podman.args(["--mount", "sh", "-c", PREPARE, "sh", "podman"]);
+        podman.arg("--root").arg(self.here("storage")).arg("--runroot").arg(self.here("run"));
+        podman.args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]);
+        podman.arg(format!("--runtime={runtime}")).arg("--hooks-dir").arg(self.here("hooks"));
+        fs::create_dir_all(self.here("hooks")).unwrap();
+        podman
+    }
+
+    /// `podman run` over a root, which it writes to.
+    pub fn run(&self, runtime: &str, options: &[&str], root: impl AsRef<Path>, command: &[&str]) -> Output {
+        let mut podman = self.podman(runtime);
+        podman.args(["run", "--rm", "--log-driver=none", "--network=none"]);
+        podman.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]);
+        podman.args(options).arg("--rootfs").arg(root.as_ref()).args(command);
+        podman.output().unwrap_or_else(|e| panic!("podman: {e}"))
+    }
+}
+
+/// Whether `/opt/legacy release` said what it says under the shim, or bare.
+pub fn is_translated(output: &Output) -> bool {
+    let said = text(&output.stdout);
+    assert!(said.contains("sysctl kern.osrelease"), "legacy did not run: {said}{}", text(&output.stderr));
+    !said.contains(" fails: ")
+}
+
+/// A folder beside the roots, to which links lead.
+pub fn outside(node: &Node) -> PathBuf {
+    let outside = node.here("outside");
+    fs::create_dir_all(outside.join("folder")).unwrap();
+    fs::write(outside.join("file"), "the host's\n").unwrap();
+    outside
+}
+
+/// All that is below a folder: names, kinds, contents of files.
+pub fn listing(folder: &Path) -> Vec<String> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.symlink_metadata().unwrap();
+        let content =
+            if kind.is_file() { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        out.push(format!("{} {:?} {content}", path.display(), kind.file_type()));
+        if kind.is_dir() {
+            out.extend(listing(&path));
+        }
+    }
+    out.sort();
+    out
+}
+
+/// A symbolic link in the place of whatever is there.
+pub fn link(root: &Path, at: &str, to: impl AsRef<Path>) {
+    let at = root.join(at);
+    if at.is_dir() {
+        fs::rename(&at, root.join("moved")).unwrap();
+    }
+    symlink(to, at).unwrap();
+}

@@ -1,0 +1,284 @@
+//! `evercall hook` as podman calls it, with runc and crun: who gets the library, and who is left alone.
+
+mod common;
+#[path = "common/debian.rs"]
+mod debian;
+#[path = "common/node.rs"]
+mod node;
+
+use common::{bare, command, shim, succeed, text};
+use node::{ASKED, Node, is_translated};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const STAGES: [&str; 2] = ["precreate", "createContainer"];
+const RUNTIMES: [&str; 2] = ["runc", "crun"];
+const LEGACY: [&str; 2] = ["/opt/legacy", "release"];
+
+macro_rules! node {
+    () => {
+        match Node::new() {
+            Ok(node) => node,
+            Err(reason) => skip!("{reason}"),
+        }
+    };
+}
+
+#[test]
+fn an_annotated_container_gets_the_library_and_another_does_not() {
+    let node = node!();
+    for stage in STAGES {
+        for runtime in RUNTIMES {
+            node.no_hooks();
+            node.hook("evercall", stage, &[]);
+            let root = node.root(&format!("{stage}-{runtime}"));
+            let without = node.run(runtime, &[], &root, &LEGACY);
+            assert!(!is_translated(&without), "{stage} {runtime}");
+            assert!(fs::read_dir(root.join("usr/lib")).unwrap().next().is_none(), "{stage} {runtime}");
+            assert!(!is_translated(&node.run(
+                runtime,
+                &["--annotation=org.evercall.inject=false"],
+                &root,
+                &LEGACY
+            )));
+            assert_eq!(node.log(), "", "{stage} {runtime}");
+            // Twice: the second run finds the mount points of the first.
+            for _ in 0..2 {
+                let with = node.run(runtime, &[ASKED], &root, &LEGACY);
+                assert!(is_translated(&with), "{stage} {runtime}: {}{}", text(&with.stderr), node.log());
+            }
+            assert_eq!(node.log().matches("has evercall").count(), 2, "{}", node.log());
+        }
+    }
+}
+
+/// What the library logs is in `podman logs`; and a process that `podman exec` starts is reached by the file alone.
+#[test]
+fn translations_are_in_podman_logs() {
+    let node = node!();
+    for stage in STAGES {
+        node.no_hooks();
+        node.hook("evercall", stage, &[]);
+        let root = node.root(stage);
+        let mut run = node.podman("runc");
+        run.args([
+            "run",
+            "--name",
+            stage,
+            "--log-driver=k8s-file",
+            "--network=none",
+            "--env=EVERCALL_LOG=all",
+            ASKED,
+        ]);
+        run.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--rootfs"])
+            .arg(&root)
+            .args(LEGACY);
+        assert!(is_translated(&succeed(&mut run)));
+        let logs = succeed(node.podman("runc").args(["logs", stage]));
+        let said = text(&logs.stderr) + &text(&logs.stdout);
+        assert!(said.contains(" _sysctl: _sysctl(args="), "{stage}: {said}");
+        succeed(node.podman("runc").args(["rm", stage]));
+    }
+}
+
+#[test]
+fn the_deny_list_comes_before_all_and_before_the_annotation() {
+    let node = node!();
+    let root = node.root("root");
+    fs::copy(root.join("opt/legacy"), root.join("opt/other")).unwrap();
+    for stage in STAGES {
+        node.no_hooks();
+        node.hook("evercall", stage, &["--all", "--deny", "command=oth*", "--deny", "annotation=tier=db"]);
+        let run = |options: &[&str], program: &str| {
+            is_translated(&node.run("runc", options, &root, &[program, "release"]))
+        };
+        assert!(run(&[], "/opt/legacy"), "{stage}: {}", node.log());
+        assert!(!run(&[], "/opt/other"), "{stage}");
+        assert!(!run(&[ASKED], "/opt/other"), "{stage}");
+        assert!(!run(&["--annotation=tier=db"], "/opt/legacy"), "{stage}");
+        assert!(run(&["--annotation=tier=web"], "/opt/legacy"), "{stage}");
+        assert!(!run(&["--annotation=org.evercall.inject=false"], "/opt/legacy"), "{stage}");
+    }
+}
+
+#[test]
+fn what_the_container_preloads_itself_stays() {
+    let node = node!();
+    let root = node.root("root");
+    node.mark(&root.join("opt/libmark.so"));
+    fs::write(root.join("etc/ld.so.preload"), "# ours\n/opt/libmark.so").unwrap();
+    node.hook("evercall", "createContainer", &[]);
+    let output = node.run("runc", &[ASKED], &root, &LEGACY);
+    assert!(is_translated(&output), "{}", node.log());
+    assert!(text(&output.stdout).starts_with("mark\n"), "{}", text(&output.stdout));
+    assert_eq!(fs::read_to_string(root.join("etc/ld.so.preload")).unwrap(), "# ours\n/opt/libmark.so");
+
+    fs::remove_file(root.join("etc/ld.so.preload")).unwrap();
+    node.no_hooks();
+    node.hook("evercall", "precreate", &[]);
+    let output = node.run("runc", &[ASKED, "--env=LD_PRELOAD=/opt/libmark.so"], &root, &LEGACY);
+    assert!(is_translated(&output), "{}", node.log());
+    assert!(text(&output.stdout).starts_with("mark\n"), "{}", text(&output.stdout));
+}
+
+/// runc makes a root read-only after the hooks, crun before them; either way it is read-only for the program, and so is
+/// all that was mounted.
+#[test]
+fn a_read_only_root_stays_read_only() {
+    let node = node!();
+    let Ok(base) = debian::root("base", "bullseye") else { skip!("no base root of bullseye") };
+    let base = format!("{}:O", base.display());
+    let look = "touch /x /usr/lib/evercall/x || grep -o ' /[^ ]*evercall[^ ]* .*\\| /etc/ld.so.preload .*' /proc/self/mountinfo
+        echo >>/usr/lib/evercall/libevercall.so; rm -f /usr/lib/evercall/libevercall.so; exec /opt/legacy release";
+    let program = format!("--volume={}:/opt/legacy:ro", node.root("root").join("opt/legacy").display());
+    for stage in STAGES {
+        for runtime in RUNTIMES {
+            node.no_hooks();
+            node.hook("evercall", stage, &[]);
+            let output = node.run(runtime, &[ASKED, "--read-only", &program], &base, &["sh", "-c", look]);
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(is_translated(&output), "{stage} {runtime}: {said}{}", node.log());
+            for refused in
+                ["/x': Read-only", "evercall/x': Read-only", "cannot create /usr/lib/evercall/libevercall.so"]
+            {
+                assert!(said.contains(refused), "{stage} {runtime}: {said}");
+            }
+            assert!(
+                said.contains(" /usr/lib/evercall/libevercall.so ro,nosuid,nodev,"),
+                "{stage} {runtime}: {said}"
+            );
+            assert!(stage == "precreate" || said.contains(" /etc/ld.so.preload ro,"), "{runtime}: {said}");
+        }
+    }
+}
+
+/// musl reads no /etc/ld.so.preload.
+#[test]
+fn a_musl_container_gets_it_by_its_environment_alone() {
+    let node = node!();
+    let root = node.here("musl");
+    for folder in ["etc", "opt", "lib", "usr/lib"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let loader = fs::canonicalize("/lib/ld-musl-x86_64.so.1").expect("musl-tools is installed");
+    fs::copy(loader, root.join("lib/ld-musl-x86_64.so.1")).unwrap();
+    fs::copy(common::program("legacy.musl"), root.join("opt/legacy")).unwrap();
+    node.hook("evercall", "precreate", &[]);
+    assert!(is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)), "{}", node.log());
+    node.no_hooks();
+    node.hook("evercall", "createContainer", &[]);
+    assert!(!is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)));
+    assert!(node.log().contains("its C library, musl, does not read /etc/ld.so.preload"), "{}", node.log());
+    node.hook("evercall", "createContainer", &["--strict"]);
+    let refused = node.run("runc", &[ASKED], &root, &LEGACY);
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("(--strict): its C library, musl"), "{}", text(&refused.stderr));
+}
+
+/// 64-bit programs are reached, and 32-bit ones have nothing to complain about.
+#[test]
+fn thirty_two_bit_programs_beside_say_nothing() {
+    let node = node!();
+    let root = node.root("root");
+    fs::create_dir_all(root.join("lib32")).unwrap();
+    let small = succeed(bare("cc").args(["-m32", "-print-file-name=libc.so.6"])).stdout;
+    fs::copy(text(&small).trim_end(), root.join("lib32/libc.so.6")).unwrap();
+    let loader = fs::canonicalize("/lib/ld-linux.so.2").expect("gcc-multilib is installed");
+    fs::copy(loader, root.join("lib/ld-linux.so.2")).unwrap();
+    fs::copy(common::program("legacy.i386"), root.join("opt/legacy32")).unwrap();
+    let stub = node.here("libevercall-i386.so");
+    succeed(bare(command()).args(["generate", "stub"]).arg(&stub));
+    let stub = stub.display().to_string();
+    for (stage, options) in [("createContainer", &[][..]), ("precreate", &["--lib32", stub.as_str()])] {
+        node.no_hooks();
+        node.hook("evercall", stage, options);
+        let output = node.run("runc", &[ASKED], &root, &LEGACY);
+        assert!(is_translated(&output), "{stage}: {}", node.log());
+        assert_eq!(text(&output.stderr), "", "{stage}");
+        let output = node.run("runc", &[ASKED], &root, &["/opt/legacy32", "release"]);
+        assert!(!is_translated(&output), "{stage}");
+        assert_eq!(text(&output.stderr), "", "{stage}");
+    }
+    // Without it on the host, precreate does nothing rather than have each of them complain.
+    node.no_hooks();
+    node.hook("evercall", "precreate", &["--lib32", "/nonexistent"]);
+    assert!(!is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)));
+    assert!(node.log().contains("it holds 32-bit programs too"), "{}", node.log());
+}
+
+#[test]
+fn a_root_without_a_fitting_loader_is_left_as_it_is() {
+    let node = node!();
+    let root = node.here("static");
+    fs::create_dir_all(root.join("opt")).unwrap();
+    fs::create_dir_all(root.join("usr/lib")).unwrap();
+    fs::copy(common::program("legacy.static"), root.join("opt/legacy")).unwrap();
+    for stage in STAGES {
+        node.no_hooks();
+        node.hook("evercall", stage, &[]);
+        assert!(!is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)));
+        assert!(node.log().contains("loader for x86-64"), "{}", node.log());
+        assert!(fs::read_dir(root.join("usr/lib")).unwrap().next().is_none());
+    }
+}
+
+/// Settings become /etc/evercall.conf where there is none.
+#[test]
+fn settings_are_mounted_where_the_image_has_none() {
+    let node = node!();
+    let conf = node.here("conf");
+    fs::write(&conf, "evercall = off\n").unwrap();
+    fs::set_permissions(&conf, fs::Permissions::from_mode(0o644)).unwrap();
+    let conf = conf.display().to_string();
+    for stage in STAGES {
+        node.no_hooks();
+        node.hook("evercall", stage, &["--conf", &conf]);
+        let root = node.root(stage);
+        assert!(!is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)), "{stage}: {}", node.log());
+        assert!(node.log().contains("has evercall"), "{}", node.log());
+        fs::write(root.join("etc/evercall.conf"), "log = all\n").unwrap();
+        let output = node.run("runc", &[ASKED], &root, &LEGACY);
+        assert!(
+            is_translated(&output) && text(&output.stderr).contains(" _sysctl: "),
+            "{stage}: {}",
+            node.log()
+        );
+    }
+}
+
+/// Two hook files, or a container that was given it before.
+#[test]
+fn given_twice_is_given_once() {
+    let node = node!();
+    let root = node.root("root");
+    node.hook("10", "createContainer", &["--verbose"]);
+    node.hook("20", "createContainer", &["--verbose"]);
+    assert!(is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)));
+    assert_eq!(node.log().matches("has evercall").count(), 1, "{}", node.log());
+    node.no_hooks();
+
+    let config = serde_json::json!({
+        "annotations": { "org.evercall.inject": "true" },
+        "process": { "args": ["/opt/legacy"], "env": ["PATH=/bin"], "user": { "uid": 18446744073709551615u64 } },
+        "root": { "path": root },
+        "mounts": [{ "destination": "/proc" }],
+        "x": { "unknown": [1.5, null] },
+    });
+    let edit = |config: &[u8]| {
+        let input = node.here("config.json");
+        fs::write(&input, config).unwrap();
+        let mut hook = bare(command());
+        hook.args(["hook", "--lib"]).arg(shim()).arg("precreate").stdin(fs::File::open(&input).unwrap());
+        succeed(&mut hook).stdout
+    };
+    let once = edit(&serde_json::to_vec(&config).unwrap());
+    assert_eq!(edit(&once), once);
+    let mut changed: Value = serde_json::from_slice(&once).unwrap();
+    assert_eq!(changed["process"]["env"][1], "LD_PRELOAD=/usr/lib/evercall/libevercall.so");
+    assert_eq!(changed["mounts"][1]["source"], shim().display().to_string());
+    // Nothing else has changed.
+    changed["process"]["env"] = config["process"]["env"].clone();
+    changed["mounts"] = config["mounts"].clone();
+    assert_eq!(changed, config);
+}
