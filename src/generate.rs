@@ -1,8 +1,11 @@
-//! `evercall generate`: man pages and shell completions, from the one definition of the options.
+//! `evercall generate`: man pages and shell completions, from the one definition of the options, and what else
+//! `make` installs or ships.
 
+use crate::conf_manual;
 use crate::failure::Failure;
 use crate::manual;
 use crate::options::{Generate, GenerateOptions, Options};
+use crate::output;
 use clap::CommandFactory as _;
 use std::fs;
 use std::path::Path;
@@ -12,6 +15,7 @@ pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
     match &options.what {
         Generate::Man { dir } => man(dir),
         Generate::Completions { dir } => completions(dir),
+        Generate::Conf { file } => output::write_file(file, &conf_manual::example()),
     }
 }
 
@@ -39,7 +43,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
         log::debug!("wrote {}", file.display());
     }
-    Ok(())
+    output::write_file(&dir.join("evercall.conf.5"), &conf_manual::page())
 }
 
 fn completions(dir: &Path) -> Result<(), Failure> {

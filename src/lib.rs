@@ -5,6 +5,7 @@
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
+mod conf_manual;
 mod exec;
 mod failure;
 mod generate;

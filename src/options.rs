@@ -69,7 +69,7 @@ pub enum Action {
     /// evercall's are counted and passed over.
     #[command(after_long_help = manual::help(manual::LOG))]
     Log(LogOptions),
-    /// Write man pages or shell completions
+    /// Write man pages, shell completions, and what else is installed
     #[command(hide = true)]
     Generate(GenerateOptions),
 }
@@ -340,7 +340,7 @@ pub struct GenerateOptions {
 /// What `evercall generate` writes.
 #[derive(Subcommand)]
 pub enum Generate {
-    /// The man pages, one a command
+    /// The man pages: one a command, and evercall.conf(5)
     Man {
         /// Where to write them; made if it is not there
         dir: PathBuf,
@@ -349,6 +349,11 @@ pub enum Generate {
     Completions {
         /// Where to write them; made if it is not there
         dir: PathBuf,
+    },
+    /// An evercall.conf with everything commented out
+    Conf {
+        /// The file to write
+        file: PathBuf,
     },
 }
 
