@@ -3,6 +3,7 @@
 
 use crate::conf_manual;
 use crate::failure::Failure;
+use crate::libraries;
 use crate::manual;
 use crate::options::{Generate, GenerateOptions, Options};
 use crate::output;
@@ -15,6 +16,11 @@ pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
     match &options.what {
         Generate::Man { dir } => man(dir),
         Generate::Completions { dir } => completions(dir),
+        Generate::Libraries { library, dir } => {
+            let library = fs::read(library)
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", library.display())))?;
+            libraries::write(&library, dir)
+        }
         Generate::Conf { file } => output::write_file(file, &conf_manual::example()),
     }
 }

@@ -12,6 +12,7 @@ mod generate;
 #[allow(dead_code)]
 mod image;
 mod launch;
+mod libraries;
 mod library;
 mod log;
 mod log_to;

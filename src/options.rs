@@ -350,6 +350,13 @@ pub enum Generate {
         /// Where to write them; made if it is not there
         dir: PathBuf,
     },
+    /// The folder of libraries, with a folder for each value of $LIB
+    Libraries {
+        /// libevercall.so for x86-64
+        library: PathBuf,
+        /// Where to write them; made if it is not there
+        dir: PathBuf,
+    },
     /// An evercall.conf with everything commented out
     Conf {
         /// The file to write
