@@ -17,7 +17,7 @@ copy() { # MODE FILE TARGET
 case ${1:-} in
 install)
     # Fails before anything is installed.
-    for made in evercall lib/libevercall.so man/evercall.1 completions/_evercall evercall.conf; do
+    for made in evercall lib/libevercall.so man/evercall.1 completions/_evercall third-party-licences.txt evercall.conf; do
         [ -e "dist/$made" ] || { echo "install.sh: dist/$made is missing: make build" >&2; exit 1; }
     done
     copy 755 dist/evercall "$to/bin/evercall"
@@ -39,6 +39,7 @@ install)
     for file in README.md LICENSE-MIT LICENSE-APACHE docs/*; do
         copy 644 "$file" "$doc/$file"
     done
+    copy 644 dist/third-party-licences.txt "$doc/third-party-licences.txt"
     copy 644 dist/evercall.conf "$doc/examples/evercall.conf"
     (cd deploy && find . -type f) | while read -r file; do
         copy 644 "deploy/$file" "$doc/examples/$file"
