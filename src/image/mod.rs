@@ -13,6 +13,7 @@ pub mod root;
 pub mod store;
 pub mod tar_entries;
 pub mod tree;
+pub mod write;
 
 pub use limits::Limits;
 
