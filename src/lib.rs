@@ -26,6 +26,8 @@ mod rules;
 mod run;
 mod simulate;
 mod static_program;
+#[allow(dead_code)]
+mod stub;
 mod tunables;
 
 use ::log::{Level, LevelFilter};
