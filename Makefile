@@ -15,8 +15,9 @@ COMMAND := target/$(TARGET)/release/evercall
 build: shim command
 	dist/evercall generate man dist/man
 	dist/evercall generate completions dist/completions
-	dist/evercall generate conf dist/evercall.conf
 	dist/evercall generate libraries dist/libevercall.so dist/lib
+	packaging/licences.sh $(TARGET) > dist/third-party-licences.txt
+	dist/evercall generate conf dist/evercall.conf
 
 shim: needed-build
 	$(CARGO) build --locked --release -p evercall-shims
@@ -84,9 +85,9 @@ uninstall:
 deb: build needed-deb
 	packaging/deb.sh dist
 
-## image: evercall as an image from scratch, dist/evercall-image.tar (docker load, podman load, skopeo copy)
+## image: dist/evercall-image.tar, evercall as an image from scratch (docker load, podman load, skopeo copy); SOURCE_URL=
 image: build
-	dist/evercall generate image dist/evercall-image.tar
+	packaging/image.sh dist/evercall-image.tar
 
 clean:
 	rm -rf target dist test-programs/build

@@ -1,6 +1,7 @@
 //! `evercall generate`: man pages and shell completions, from the one definition of the options, and what else
 //! `make` installs or ships.
 
+use crate::base_image;
 use crate::conf_manual;
 use crate::failure::Failure;
 use crate::libraries;
@@ -21,6 +22,7 @@ pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
                 .map_err(|error| Failure::new(format!("{} cannot be read: {error}", library.display())))?;
             libraries::write(&library, dir)
         }
+        Generate::Image(options) => base_image::make(options),
         Generate::Conf { file } => output::write_file(file, &conf_manual::example()),
     }
 }

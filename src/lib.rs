@@ -5,6 +5,7 @@
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
+mod base_image;
 mod conf_manual;
 mod exec;
 mod failure;
@@ -26,7 +27,6 @@ mod rules;
 mod run;
 mod simulate;
 mod static_program;
-#[allow(dead_code)]
 mod stub;
 mod tunables;
 

@@ -5,6 +5,8 @@
 //! class for every program of a container that has such a folder here.
 
 use crate::failure::Failure;
+use crate::stub::{self, Machine};
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -14,24 +16,40 @@ use std::path::Path;
 pub const NAME: &str = "libevercall.so";
 
 /// What `$LIB` is to x86-64 programs: Debian and Ubuntu with multiarch; Red Hat, Fedora, SUSE, Gentoo; and `$LIB` itself
-/// to the loaders that replace nothing, musl's and uClibc's. (Where it is `lib`, as in Debian 6 and Arch, 32-bit programs of
-/// others look: there the path without `$LIB` is the one to use.)
+/// to the loaders that replace nothing, musl's and uClibc's.
 const X86_64: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "$LIB"];
 
+/// What `$LIB` is to others, for which there is no shim yet: i386 programs of Debian, of Red Hat and the others with
+/// `lib64`, of Gentoo and Arch; x32 programs. Without a library there ld.so prints an error at each exec.
+///
+/// Where it is `lib` to x86-64 programs, as in Debian 6 and Arch, that error is printed all the same, and the path
+/// without `$LIB` is the one to use: one folder cannot serve both, and Red Hat's 32-bit programs have no other.
+const STUBS: [(&str, Machine); 5] = [
+    ("lib/i386-linux-gnu", Machine::I386),
+    ("lib", Machine::I386),
+    ("lib32", Machine::I386),
+    ("lib/x86_64-linux-gnux32", Machine::X32),
+    ("libx32", Machine::X32),
+];
+
 /// A thing in the folder.
+#[derive(Debug)]
 pub enum Thing<'a> {
     /// A file that may be executed.
-    File(&'a [u8]),
+    File(Cow<'a, [u8]>),
     /// A symbolic link.
     Link(String),
 }
 
 /// The paths in the folder, sorted, and what lies there. `library` is the x86-64 one.
 pub fn folder(library: &[u8]) -> Vec<(String, Thing<'_>)> {
-    let mut things = vec![(NAME.to_string(), Thing::File(library))];
+    let mut things = vec![(NAME.to_string(), Thing::File(library.into()))];
     for folder in X86_64 {
         let up = "../".repeat(folder.split('/').count());
         things.push((format!("{folder}/{NAME}"), Thing::Link(format!("{up}{NAME}"))));
+    }
+    for (folder, machine) in STUBS {
+        things.push((format!("{folder}/{NAME}"), Thing::File(stub::library(machine).into())));
     }
     things.sort_by(|(a, _), (b, _)| a.cmp(b));
     things

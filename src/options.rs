@@ -357,11 +357,39 @@ pub enum Generate {
         /// Where to write them; made if it is not there
         dir: PathBuf,
     },
+    /// evercall as an image from scratch
+    Image(ImageOptions),
     /// An evercall.conf with everything commented out
     Conf {
         /// The file to write
         file: PathBuf,
     },
+}
+
+/// Options of `evercall generate image`.
+#[derive(Args)]
+pub struct ImageOptions {
+    /// The archive to write; - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// libevercall.so for x86-64
+    #[arg(long, value_name = "FILE")]
+    pub library: PathBuf,
+    /// The static command
+    #[arg(long, value_name = "FILE")]
+    pub command: PathBuf,
+    /// A text for /usr/share/doc/evercall
+    #[arg(long = "licence", value_name = "FILE")]
+    pub licences: Vec<PathBuf>,
+    /// The commit that it was built from
+    #[arg(long, value_name = "HASH")]
+    pub revision: Option<String>,
+    /// Where its source is
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
 }
 
 impl Generate {
