@@ -27,7 +27,9 @@ install)
             install -d -m 755 "$(dirname "$to/lib/evercall/$file")"
             cp -P --remove-destination "dist/lib/$file" "$to/lib/evercall/$file"
         else
-            copy 755 "dist/lib/$file" "$to/lib/evercall/$file"
+            # The shim is an ELF interpreter as well, what stands in for it elsewhere is not.
+            [ -x "dist/lib/$file" ] && mode=755 || mode=644
+            copy $mode "dist/lib/$file" "$to/lib/evercall/$file"
         fi
     done
     for page in dist/man/*.[15]; do

@@ -39,7 +39,9 @@ pub fn make(options: &ImageOptions) -> Result<(), Failure> {
     let folder = Path::new("/usr/lib/evercall");
     for (path, thing) in libraries::folder(&library) {
         match thing {
-            Thing::File(bytes) => layer.file(&folder.join(path), 0o755, Content::Bytes(bytes.into_owned())),
+            Thing::File(bytes, mode) => {
+                layer.file(&folder.join(path), mode, Content::Bytes(bytes.into_owned()));
+            }
             Thing::Link(target) => layer.symlink(&folder.join(path), Path::new(&target)),
         }
     }

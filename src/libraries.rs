@@ -35,21 +35,22 @@ const STUBS: [(&str, Machine); 5] = [
 /// A thing in the folder.
 #[derive(Debug)]
 pub enum Thing<'a> {
-    /// A file that may be executed.
-    File(Cow<'a, [u8]>),
+    /// A file, with its mode.
+    File(Cow<'a, [u8]>, u32),
     /// A symbolic link.
     Link(String),
 }
 
-/// The paths in the folder, sorted, and what lies there. `library` is the x86-64 one.
+/// The paths in the folder, sorted, and what lies there. `library` is the x86-64 one: executable, since it is an ELF
+/// interpreter as well.
 pub fn folder(library: &[u8]) -> Vec<(String, Thing<'_>)> {
-    let mut things = vec![(NAME.to_string(), Thing::File(library.into()))];
+    let mut things = vec![(NAME.to_string(), Thing::File(library.into(), 0o755))];
     for folder in X86_64 {
         let up = "../".repeat(folder.split('/').count());
         things.push((format!("{folder}/{NAME}"), Thing::Link(format!("{up}{NAME}"))));
     }
     for (folder, machine) in STUBS {
-        things.push((format!("{folder}/{NAME}"), Thing::File(stub::library(machine).into())));
+        things.push((format!("{folder}/{NAME}"), Thing::File(stub::library(machine).into(), 0o644)));
     }
     things.sort_by(|(a, _), (b, _)| a.cmp(b));
     things
@@ -74,9 +75,9 @@ fn put(path: &Path, thing: &Thing) -> io::Result<()> {
         _ => {}
     }
     match thing {
-        Thing::File(bytes) => {
+        Thing::File(bytes, mode) => {
             fs::write(path, bytes)?;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            fs::set_permissions(path, fs::Permissions::from_mode(*mode))
         }
         Thing::Link(target) => symlink(target, path),
     }
