@@ -9,12 +9,15 @@ COMMAND := target/$(TARGET)/release/evercall
 
 # Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
 .NOTPARALLEL:
-.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients fuzz fuzz-short bench lint fmt install clean needed-%
+.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients fuzz fuzz-short bench lint fmt install uninstall deb image clean needed-%
 
-## build: dist/libevercall.so, the static dist/evercall, man pages and completions
+## build: dist/libevercall.so, the static dist/evercall, and what is installed beside them
 build: shim command
 	dist/evercall generate man dist/man
 	dist/evercall generate completions dist/completions
+	dist/evercall generate libraries dist/libevercall.so dist/lib
+	packaging/licences.sh $(TARGET) > dist/third-party-licences.txt
+	dist/evercall generate conf dist/evercall.conf
 
 shim: needed-build
 	$(CARGO) build --locked --release -p evercall-shims
@@ -77,15 +80,21 @@ lint: needed-lint
 fmt:
 	$(CARGO) fmt --all
 
-## install: PREFIX=/usr/local, DESTDIR=
-install: build
-	install -D -m 755 dist/evercall $(DESTDIR)$(PREFIX)/bin/evercall
-	install -D -m 755 dist/libevercall.so $(DESTDIR)$(PREFIX)/lib/evercall/libevercall.so
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -D -m 644 dist/completions/evercall.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/evercall
-	install -D -m 644 dist/completions/_evercall $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_evercall
-	install -D -m 644 dist/completions/evercall.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/evercall.fish
+## install: PREFIX=/usr/local, DESTDIR=; what is built already is taken as it is
+install:
+	@[ -e dist/evercall.conf ] || $(MAKE) --no-print-directory build
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install.sh install
+
+uninstall:
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" packaging/install.sh uninstall
+
+## deb: dist/evercall_VERSION_amd64.deb
+deb: build needed-deb
+	packaging/deb.sh dist
+
+## image: dist/evercall-image.tar, evercall as an image from scratch (docker load, podman load, skopeo copy); SOURCE_URL=
+image: build
+	packaging/image.sh dist/evercall-image.tar
 
 clean:
 	rm -rf target dist test-programs/build

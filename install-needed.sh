@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a target of the Makefile needs and this machine lacks.
-# usage: install-needed.sh build|lint|test|kernels|bench
+# usage: install-needed.sh build|lint|test|deb|kernels|bench
 set -eu
 
 missing=
@@ -48,6 +48,14 @@ test)
     need javac default-jdk-headless
     need go golang-go
     need sudo sudo
+    need skopeo skopeo
+    need umoci umoci
+    need buildah buildah
+    need lintian lintian
+    need dpkg-parsechangelog dpkg-dev
+    need man man-db
+    need zsh zsh
+    need fish fish
     need numactl numactl
     need keyctl keyutils
     need node nodejs
@@ -61,6 +69,9 @@ test)
     [ -e "$1" ] || missing="$missing python3-dev"
     set -- /usr/lib/python3.[0-9]*/test/test_os.py
     [ -e "$1" ] || python_tests=missing
+    ;;
+deb)
+    need dpkg-parsechangelog dpkg-dev
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86
@@ -80,7 +91,7 @@ bench)
     done
     ;;
 *)
-    echo "install-needed.sh: build, lint, test, kernels or bench, not \"$1\"" >&2
+    echo "install-needed.sh: build, lint, test, deb, kernels or bench, not \"$1\"" >&2
     exit 1
     ;;
 esac

@@ -1,9 +1,14 @@
-//! `evercall generate`: man pages and shell completions, from the one definition of the options.
+//! `evercall generate`: man pages and shell completions, from the one definition of the options, and what else
+//! `make` installs or ships.
 
+use crate::base_image;
+use crate::conf_manual;
 use crate::failure::Failure;
+use crate::libraries;
 use crate::manual;
 use crate::options::{Generate, GenerateOptions, Options};
-use crate::stub32;
+use crate::output;
+use crate::stub::{self, Machine};
 use clap::CommandFactory as _;
 use std::fs;
 use std::path::Path;
@@ -14,6 +19,13 @@ pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
         Generate::Man { dir } => man(dir),
         Generate::Stub { file } => stub(file),
         Generate::Completions { dir } => completions(dir),
+        Generate::Libraries { library, dir } => {
+            let library = fs::read(library)
+                .map_err(|error| Failure::new(format!("{} cannot be read: {error}", library.display())))?;
+            libraries::write(&library, dir)
+        }
+        Generate::Image(options) => base_image::make(options),
+        Generate::Conf { file } => output::write_file(file, &conf_manual::example()),
     }
 }
 
@@ -44,11 +56,11 @@ fn man(dir: &Path) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
         log::debug!("wrote {}", file.display());
     }
-    Ok(())
+    output::write_file(&dir.join("evercall.conf.5"), &conf_manual::page())
 }
 
 fn stub(file: &Path) -> Result<(), Failure> {
-    fs::write(file, stub32::bytes())
+    fs::write(file, stub::library(Machine::I386))
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))
 }
 

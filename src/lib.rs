@@ -5,18 +5,21 @@
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
-mod check;
+mod base_image;
 mod cdi;
+mod check;
+mod conf_manual;
 mod exec;
 mod failure;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod generate;
+mod hook;
 #[allow(dead_code)]
 mod image;
-mod hook;
 mod launch;
+mod libraries;
 mod library;
 mod log;
 mod log_to;
@@ -31,7 +34,7 @@ mod run;
 mod setting;
 mod simulate;
 mod static_program;
-mod stub32;
+mod stub;
 mod tunables;
 
 use ::log::{Level, LevelFilter};

@@ -7,12 +7,16 @@ use std::fmt::Write as _;
 use std::io;
 
 /// A section: its title, and its entries as term and text. One with the title of the one before continues it.
-type Section = (&'static str, &'static [(&'static str, &'static str)]);
+pub type Section = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// The date in a man page's title: empty, and quoted, since the arguments behind it would take its place otherwise.
+pub const NO_DATE: &str = "\"\"";
 
 /// Columns of the text in help.
 const HELP_WIDTH: usize = 80;
 
-const VARIABLES: Section = (
+/// The variables of the environment, which are the keys of `/etc/evercall.conf`, too.
+pub const VARIABLES: Section = (
     "ENVIRONMENT",
     &[
         ("EVERCALL", "off (also 0, no, false) switches evercall off, before it does anything else"),
@@ -644,8 +648,10 @@ pub fn help(sections: &[Section]) -> String {
 
 /// The man page of a command: clap's sections, then ours.
 pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) -> io::Result<()> {
-    let man =
-        Man::new(command.clone()).manual("evercall").source(concat!("evercall ", env!("CARGO_PKG_VERSION")));
+    let man = Man::new(command.clone())
+        .manual("evercall")
+        .source(concat!("evercall ", env!("CARGO_PKG_VERSION")))
+        .date(NO_DATE);
     man.render_title(out)?;
     man.render_name_section(out)?;
     man.render_synopsis_section(out)?;
@@ -670,8 +676,8 @@ pub fn page(command: &clap::Command, sections: &[Section], out: &mut Vec<u8>) ->
     roff.control("SH", ["SEE ALSO"]);
     roff.text([roman(
         "evercall(1), evercall-run(1), evercall-simulate(1), evercall-probe(1), evercall-rules(1), \
-         evercall-check(1), evercall-log(1), ld.so(8), syscalls(2)",
-         evercall-log(1), evercall-hook(1), evercall-cdi(1), ld.so(8), syscalls(2)",
+         evercall-check(1), evercall-log(1), evercall-hook(1), evercall-cdi(1), evercall.conf(5), ld.so(8), \
+         syscalls(2)",
     )]);
     out.extend(roff.to_roff().bytes());
     Ok(())

@@ -1,7 +1,7 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
-use crate::check::options::CheckOptions;
 use crate::cdi::options::CdiOptions;
+use crate::check::options::CheckOptions;
 use crate::hook::options::HookOptions;
 use crate::log_to::LogTo;
 use crate::manual;
@@ -93,7 +93,7 @@ pub enum Action {
     /// library as they would give it a device: a read-only mount, and LD_PRELOAD.
     #[command(after_long_help = manual::help(manual::CDI))]
     Cdi(CdiOptions),
-    /// Write man pages or shell completions
+    /// Write man pages, shell completions, and what else is installed
     #[command(hide = true)]
     Generate(GenerateOptions),
 }
@@ -383,7 +383,7 @@ pub struct GenerateOptions {
 /// What `evercall generate` writes.
 #[derive(Subcommand)]
 pub enum Generate {
-    /// The man pages, one a command
+    /// The man pages: one a command, and evercall.conf(5)
     Man {
         /// Where to write them; made if it is not there
         dir: PathBuf,
@@ -398,6 +398,46 @@ pub enum Generate {
         /// Where to write them; made if it is not there
         dir: PathBuf,
     },
+    /// The folder of libraries, with a folder for each value of $LIB
+    Libraries {
+        /// libevercall.so for x86-64
+        library: PathBuf,
+        /// Where to write them; made if it is not there
+        dir: PathBuf,
+    },
+    /// evercall as an image from scratch
+    Image(ImageOptions),
+    /// An evercall.conf with everything commented out
+    Conf {
+        /// The file to write
+        file: PathBuf,
+    },
+}
+
+/// Options of `evercall generate image`.
+#[derive(Args)]
+pub struct ImageOptions {
+    /// The archive to write; - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// libevercall.so for x86-64
+    #[arg(long, value_name = "FILE")]
+    pub library: PathBuf,
+    /// The static command
+    #[arg(long, value_name = "FILE")]
+    pub command: PathBuf,
+    /// A text for /usr/share/doc/evercall
+    #[arg(long = "licence", value_name = "FILE")]
+    pub licences: Vec<PathBuf>,
+    /// The commit that it was built from
+    #[arg(long, value_name = "HASH")]
+    pub revision: Option<String>,
+    /// Where its source is
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
 }
 
 impl Generate {

@@ -13,7 +13,7 @@ use super::options::HookOptions;
 use super::root::{self, Root, has_only_mount_points, kind_of, own_within};
 use super::{LONGEST_DOCUMENT, Outcome, command, document};
 use crate::library::{self, Library, has_evercall};
-use crate::stub32;
+use crate::stub::{self, Machine};
 use rustix::fs::{self, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -190,7 +190,7 @@ impl Job<'_> {
         }
         let small = match &self.options.lib32 {
             Some(path) if self.held.folder.is_some() => read(path)?,
-            _ => stub32::bytes(),
+            _ => stub::library(Machine::I386),
         };
         for folder in self.held.small_folders() {
             self.write(memory, folder, library::NAME, 0o755, &small)?;

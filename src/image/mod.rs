@@ -20,6 +20,7 @@ mod tar_sparse;
 #[cfg(any(test, fuzzing))]
 pub mod testing;
 pub mod tree;
+pub mod write;
 #[cfg(test)]
 mod writers_tests;
 
