@@ -48,7 +48,6 @@ test)
     need sudo sudo
     need skopeo skopeo
     need umoci umoci
-    need buildah buildah
     need lintian lintian
     need dpkg-parsechangelog dpkg-dev
     need man man-db
