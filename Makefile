@@ -16,7 +16,8 @@ build: shim command
 	dist/evercall generate man dist/man
 	dist/evercall generate completions dist/completions
 	dist/evercall generate libraries dist/libevercall.so dist/lib
-	packaging/licences.sh $(TARGET) > dist/third-party-licences.txt
+	CARGO="$(CARGO)" packaging/licences.sh $(TARGET) > dist/third-party-licences.txt.new
+	mv dist/third-party-licences.txt.new dist/third-party-licences.txt
 	dist/evercall generate conf dist/evercall.conf
 
 shim: needed-build

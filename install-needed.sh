@@ -50,7 +50,6 @@ test)
     need sudo sudo
     need skopeo skopeo
     need umoci umoci
-    need buildah buildah
     need lintian lintian
     need dpkg-parsechangelog dpkg-dev
     need man man-db

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Lines "NAME vVERSION<TAB>LICENCE", ours and cargo's marks of repetition taken off.
-"$cargo" tree --locked --offline --quiet -p evercall -e normal --target "$1" --prefix none -f '{p}	{l}' |
+"$cargo" tree --locked --quiet -p evercall -e normal --target "$1" --prefix none -f '{p}	{l}' |
     sed -e 's/ (\*)$//' -e 's/ (proc-macro)//' | grep -v '^evercall' | sort -u >"$work/crates"
 [ -s "$work/crates" ]
 
@@ -39,6 +39,8 @@ while IFS='	' read -r crate licence; do
         [ -e "$work/texts/$sum" ] || cp "$file" "$work/texts/$sum"
     done
 done <"$work/crates"
+
+[ -n "$(ls "$work/texts")" ] || { echo "licences.sh: no sources of crates in $sources" >&2; exit 1; }
 
 for of in "$work"/texts/*.of; do
     printf '\n==== of'
