@@ -15,6 +15,7 @@ COMMAND := target/$(TARGET)/release/evercall
 build: shim command
 	dist/evercall generate man dist/man
 	dist/evercall generate completions dist/completions
+	dist/evercall generate stub dist/libevercall-i386.so
 
 shim: needed-build
 	$(CARGO) build --locked --release -p evercall-shims
@@ -74,6 +75,7 @@ fmt:
 install: build
 	install -D -m 755 dist/evercall $(DESTDIR)$(PREFIX)/bin/evercall
 	install -D -m 755 dist/libevercall.so $(DESTDIR)$(PREFIX)/lib/evercall/libevercall.so
+	install -m 644 dist/libevercall-i386.so $(DESTDIR)$(PREFIX)/lib/evercall/libevercall-i386.so
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 dist/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -D -m 644 dist/completions/evercall.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/evercall
