@@ -19,6 +19,7 @@ build: shim command
 	CARGO="$(CARGO)" packaging/licences.sh $(TARGET) > dist/third-party-licences.txt.new
 	mv dist/third-party-licences.txt.new dist/third-party-licences.txt
 	dist/evercall generate conf dist/evercall.conf
+	dist/evercall generate stub dist/libevercall-i386.so
 
 shim: needed-build
 	$(CARGO) build --locked --release -p evercall-shims
@@ -96,7 +97,6 @@ deb: build needed-deb
 ## image: dist/evercall-image.tar, evercall as an image from scratch (docker load, podman load, skopeo copy); SOURCE_URL=
 image: build
 	packaging/image.sh dist/evercall-image.tar
-
 clean:
 	rm -rf target dist test-programs/build
 

@@ -282,3 +282,38 @@ fn given_twice_is_given_once() {
     changed["mounts"] = config["mounts"].clone();
     assert_eq!(changed, config);
 }
+
+/// In a user namespace a mount point that the container's root cannot make, or a file that it cannot reach, would keep
+/// the container from starting.
+#[test]
+fn a_user_namespace_never_keeps_a_container_from_starting() {
+    let node = node!();
+    let mapped = "--uidmap=0:100000:65536";
+    // podman's folders and ours have to be reached from there; temporary folders are not.
+    fs::set_permissions(node.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for stage in STAGES {
+        node.no_hooks();
+        let root = node.root(stage);
+        let without = node.run("runc", &[mapped], &root, &LEGACY);
+        if !without.status.success() && text(&without.stdout).is_empty() {
+            skip!("podman runs no container in a user namespace here: {}", text(&without.stderr));
+        }
+        node.hook("evercall", stage, &[]);
+        // The root is the host's root's.
+        assert!(!is_translated(&node.run("runc", &[ASKED, mapped], &root, &LEGACY)), "{stage}");
+    }
+    // As podman makes it for images: the container's root's own.
+    node.no_hooks();
+    node.hook("evercall", "precreate", &[]);
+    let root = node.root("owned");
+    succeed(bare("chown").args(["-R", "100000:100000"]).arg(&root));
+    let hidden = node.here("hidden");
+    fs::create_dir(&hidden).unwrap();
+    let lib = hidden.join("libevercall.so");
+    fs::copy(shim(), &lib).unwrap();
+    node.hook("evercall", "precreate", &["--lib", lib.to_str().unwrap()]);
+    assert!(is_translated(&node.run("runc", &[ASKED, mapped], &root, &LEGACY)), "{}", node.log());
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!is_translated(&node.run("runc", &[ASKED, mapped], &root, &LEGACY)));
+    assert!(node.log().contains("is not searchable by everybody"), "{}", node.log());
+}

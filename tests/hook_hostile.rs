@@ -84,18 +84,26 @@ fn a_hostile_root_is_left_as_it_is() {
     let outside = outside(&node);
     for (name, set, left_by_create, left_by_precreate) in TRAPS {
         // What podman itself does with such a root is the measure: some it may refuse.
-        let bare = node.root(&format!("{name}-bare"));
+        let root = |name: &str| {
+            let root = node.root(name);
+            fs::copy(common::program("legacy.static"), root.join("opt/static")).unwrap();
+            root
+        };
+        // A FIFO there lets every dynamic program wait for ever, with evercall and without.
+        let command = ["/opt/static", "release"];
+        let command = if name == "preload-fifo" { &command } else { &LEGACY };
+        let bare = root(&format!("{name}-bare"));
         set(&bare, &outside);
         node.no_hooks();
         let before = listing(&outside);
-        let without = node.run("runc", &[], &bare, &LEGACY);
+        let without = node.run("runc", &[], &bare, command);
         assert_eq!(listing(&outside), before, "{name}: podman itself");
         for (stage, is_left) in [("createContainer", left_by_create), ("precreate", left_by_precreate)] {
-            let root = node.root(&format!("{name}-{stage}"));
+            let root = root(&format!("{name}-{stage}"));
             set(&root, &outside);
             node.no_hooks();
             node.hook("evercall", stage, &[]);
-            let with = node.run("runc", &[ASKED], &root, &LEGACY);
+            let with = node.run("runc", &[ASKED], &root, command);
             assert_eq!(listing(&outside), before, "{name} {stage}");
             assert_eq!(with.status.code().is_some(), without.status.code().is_some(), "{name} {stage}");
             if is_left {
@@ -107,6 +115,8 @@ fn a_hostile_root_is_left_as_it_is() {
                 );
                 assert_eq!(text(&with.stderr), text(&without.stderr), "{name} {stage}");
                 assert_eq!(node.log().matches("left as it is").count(), 1, "{name} {stage}: {}", node.log());
+            } else if name == "preload-fifo" {
+                assert!(node.log().contains("has evercall"), "{name} {stage}: {}", node.log());
             } else {
                 assert!(is_translated(&with), "{name} {stage}: {}", node.log());
             }

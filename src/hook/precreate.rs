@@ -7,7 +7,7 @@ use super::options::HookOptions;
 use super::root::{Root, by_descriptor, has_only_mount_points, kind_of};
 use super::{Outcome, command};
 use crate::library::{Library, NAME, has_evercall, preload_list};
-use rustix::fs::{Access, FileType, access};
+use rustix::fs::{Access, FileType, access, fstat, stat};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 use std::path::{Component, Path, PathBuf};
@@ -55,10 +55,12 @@ pub fn edit(mut config: Value, options: &HookOptions) -> Result<Outcome<Vec<u8>>
         return Ok(Outcome::Left(why));
     }
 
+    reached(&library.path, &config)?;
     let mut mounts: Vec<Value> =
         held.folders().into_iter().map(|folder| mount(&library.path, &inside(folder))).collect();
     if held.folder.is_some() {
         let small = small_library(options, &library)?;
+        reached(&small, &config)?;
         mounts.extend(held.small_folders().into_iter().map(|folder| mount(&small, &inside(folder))));
     }
     let mut how = format!("by {PRELOAD}");
@@ -68,6 +70,7 @@ pub fn edit(mut config: Value, options: &HookOptions) -> Result<Outcome<Vec<u8>>
         }
         match covered(&config, CONF) {
             None if root.own("etc").is_ok() && root.lacks("etc/evercall.conf") => {
+                reached(conf, &config)?;
                 mounts.push(mount(conf, Path::new(CONF)));
             }
             _ => how.push_str(&format!(", with its own {CONF}")),
@@ -164,10 +167,43 @@ fn cannot_hold(root: &Root, config: &Value) -> Result<Option<String>, String> {
     }
     let above =
         root.own(ABOVE_HOME).map_err(|error| format!("its /{ABOVE_HOME} is not to be trusted: {error}"))?;
-    match access(by_descriptor(&above), Access::WRITE_OK) {
-        Ok(()) => Ok(None),
-        Err(error) => Err(format!("no mount point can be made in its /{ABOVE_HOME}: {error}")),
+    access(by_descriptor(&above), Access::WRITE_OK)
+        .map_err(|error| format!("no mount point can be made in its /{ABOVE_HOME}: {error}"))?;
+    // In a user namespace the runtime makes it with the rights of the container's root.
+    let stat = fstat(&above).map_err(|error| format!("its /{ABOVE_HOME} cannot be looked at: {error}"))?;
+    match mapped_root(config) {
+        Some(user) if user != u64::from(stat.st_uid) => Err(format!(
+            "its root is user {user} of the host, who can make no mount point in its /{ABOVE_HOME}, which is user {}'s",
+            stat.st_uid
+        )),
+        _ => Ok(None),
     }
+}
+
+/// The user of the host that is root in the container, where it has a user namespace.
+fn mapped_root(config: &Value) -> Option<u64> {
+    let maps = config.pointer("/linux/uidMappings")?.as_array()?;
+    maps.iter().find(|map| map.get("containerID").and_then(Value::as_u64) == Some(0))?.get("hostID")?.as_u64()
+}
+
+/// A file of the host that is mounted has to be reached with the rights of the container's root.
+fn reached(path: &Path, config: &Value) -> Result<(), String> {
+    if mapped_root(config).unwrap_or(0) == 0 {
+        return Ok(());
+    }
+    for (part, needed, what) in [(path, 0o4, "readable")]
+        .into_iter()
+        .chain(path.ancestors().skip(1).map(|folder| (folder, 0o1, "searchable")))
+    {
+        let mode = stat(part).map_err(|error| format!("{}: {error}", part.display()))?.st_mode;
+        if mode & needed == 0 {
+            return Err(format!(
+                "its root is another user of the host, and {} is not {what} by everybody",
+                part.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The first mount of the config that lies over a path, or within it.

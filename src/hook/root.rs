@@ -117,7 +117,12 @@ fn only_mount_points(folder: BorrowedFd<'_>, name: &str, deeper: usize) -> Resul
         if matches!(found, "." | "..") {
             continue;
         }
-        let inside = own_within(folder, found, OFlags::PATH, Mode::empty())?;
+        let inside = match own_within(folder, found, OFlags::PATH, Mode::empty()) {
+            Ok(inside) => inside,
+            // Somebody has mounted something there.
+            Err(Errno::XDEV) => return Ok(false),
+            Err(error) => return Err(error),
+        };
         let is_one = match (kind_of(&inside)?, deeper.checked_sub(1)) {
             (FileType::RegularFile, _) => found == name && fs::fstat(&inside)?.st_size == 0,
             (FileType::Directory, Some(deeper)) => only_mount_points(inside.as_fd(), name, deeper)?,

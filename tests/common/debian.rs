@@ -27,3 +27,16 @@ pub fn compiler(root: &std::path::Path) -> Command {
         .arg("-O1");
     compiler
 }
+
+/// Where tests keep what they fetched, as `tests/debian-apt.sh` has it.
+pub fn cache() -> PathBuf {
+    if let Some(folder) = std::env::var_os("EVERCALL_ROOTS") {
+        return folder.into();
+    }
+    // SAFETY: geteuid only gives a number.
+    if unsafe { libc::geteuid() } == 0 {
+        return "/var/cache/evercall".into();
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+    std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("evercall")
+}
