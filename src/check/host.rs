@@ -352,8 +352,9 @@ impl Host {
         if let Some(answer) = self.answers.get(name) {
             return answer.clone();
         }
-        let lacks = Call::find(name)
-            .is_some_and(|call| self.version.is_some_and(|version| call.since != "never" && !version.has(call)));
+        let lacks = Call::find(name).is_some_and(|call| {
+            self.version.is_some_and(|version| call.since != "never" && !version.has(call))
+        });
         if lacks { Answer::Absent { by_filter: false } } else { Answer::Answers }
     }
 

@@ -117,7 +117,9 @@ pub fn scan(
         let mut texts = 0;
         root::walk(root, limits, progress, &mut |entry, content| {
             let kept = match entry.kind {
-                Kind::File => file(entry, content, limits, &gate, &send, &mut scanned, &mut texts, wanted, analyse)?,
+                Kind::File => {
+                    file(entry, content, limits, &gate, &send, &mut scanned, &mut texts, wanted, analyse)?
+                }
                 _ => Content::Nothing,
             };
             scanned.tree.insert(entry.clone(), kept);
@@ -174,8 +176,7 @@ fn file(
             scanned.passed_over.push((entry.path.clone(), fault(error)));
             return Ok(Content::Nothing);
         }
-        let looked =
-            Looked { digest: Sha256::digest(&first).into(), analysis: analyse(&first, &entry.path) };
+        let looked = Looked { digest: Sha256::digest(&first).into(), analysis: analyse(&first, &entry.path) };
         let _ = slot.set(Arc::new(looked));
         return Ok(Content::Looked(slot));
     }

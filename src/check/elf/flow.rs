@@ -6,7 +6,9 @@ use super::facts::Via;
 use super::places::{Goes, Places, vsyscall};
 use super::sweep::{bitness, is_kernel_vsyscall, place};
 use super::value::{Parameter, State, Value};
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
+};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Instructions of one function that are looked at: none written by people or compilers has more with calls in it.
@@ -128,11 +130,16 @@ pub fn flow(
 fn blocks(instructions: &[Instruction]) -> Vec<Block> {
     let index_of = |address: u64| instructions.binary_search_by_key(&address, Instruction::ip).ok();
     let ends = |instruction: &Instruction| {
-        !matches!(instruction.flow_control(), FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt)
-            || instruction.is_invalid()
+        !matches!(
+            instruction.flow_control(),
+            FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt
+        ) || instruction.is_invalid()
     };
     let branches = |instruction: &Instruction| {
-        matches!(instruction.flow_control(), FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+        matches!(
+            instruction.flow_control(),
+            FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
+        )
     };
     let mut leaders = vec![false; instructions.len() + 1];
     for (index, instruction) in instructions.iter().enumerate() {
@@ -146,7 +153,8 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
             leaders[target] = true;
         }
     }
-    let mut firsts: Vec<usize> = (0..instructions.len()).filter(|&index| index == 0 || leaders[index]).collect();
+    let mut firsts: Vec<usize> =
+        (0..instructions.len()).filter(|&index| index == 0 || leaders[index]).collect();
     firsts.push(instructions.len());
     let block_of = |instruction: usize| firsts.binary_search(&instruction).ok();
     let mut blocks = Vec::with_capacity(firsts.len());
@@ -159,7 +167,10 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
             }
             let stops = matches!(
                 last.flow_control(),
-                FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return | FlowControl::Exception
+                FlowControl::UnconditionalBranch
+                    | FlowControl::IndirectBranch
+                    | FlowControl::Return
+                    | FlowControl::Exception
             );
             if !stops && end < instructions.len() {
                 next.extend(block_of(end));
@@ -188,7 +199,10 @@ fn look(
         _ => {}
     }
     let is_call = instruction.mnemonic() == Mnemonic::Call;
-    let is_jump = matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::IndirectBranch);
+    let is_jump = matches!(
+        instruction.flow_control(),
+        FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::IndirectBranch
+    );
     if !is_call && !is_jump {
         return;
     }
@@ -205,7 +219,8 @@ fn look(
             if let Some((number, _)) = register(instruction.op0_register())
                 && let Value::Constants(constants) = state.get(number)
             {
-                let numbers: Vec<u64> = constants.as_slice().iter().filter_map(|&value| vsyscall(value)).map(u64::from).collect();
+                let numbers: Vec<u64> =
+                    constants.as_slice().iter().filter_map(|&value| vsyscall(value)).map(u64::from).collect();
                 if !numbers.is_empty() {
                     add(Via::VsyscallCall, Value::of(numbers));
                 }

@@ -1,8 +1,8 @@
 //! The first pass over code: each function is decoded once for what it calls, takes the address of, and asks of the kernel.
 
+use super::facts::Via;
 use super::parts::range_of;
 use super::places::{Goes, Places, vsyscall};
-use super::facts::Via;
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 /// A start that is known beforehand.
@@ -73,7 +73,10 @@ pub fn sweep<'a>(places: &mut Places<'_, 'a>, start: u64, limit: u64, is_open: b
         let flow = instruction.flow_control();
         runs_on = !matches!(
             flow,
-            FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Exception
+            FlowControl::Return
+                | FlowControl::UnconditionalBranch
+                | FlowControl::IndirectBranch
+                | FlowControl::Exception
         ) && instruction.code() != Code::Hlt;
         if matches!(flow, FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch) {
             let target = instruction.near_branch_target();

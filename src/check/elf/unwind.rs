@@ -29,7 +29,8 @@ pub fn functions(parts: &Parts<'_>) -> Vec<(u64, u64)> {
     let mut at = 0usize;
     while let Some(length) = number_at(frames, at..at + 4) {
         // 64-bit lengths stand in no file of these architectures.
-        let Some(length) = usize::try_from(length).ok().filter(|&length| length != 0 && length < 0xffff_fff0) else {
+        let Some(length) = usize::try_from(length).ok().filter(|&length| length != 0 && length < 0xffff_fff0)
+        else {
             // A terminator; crtend.o's need not be the last one.
             at += 4;
             if length == 0 && at < frames.len() {

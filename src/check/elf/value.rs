@@ -79,7 +79,9 @@ impl Value {
     /// Each constant changed.
     pub fn map(self, change: impl Fn(u64) -> u64) -> Value {
         match self {
-            Value::Constants(constants) => Value::of(constants.as_slice().iter().copied().map(change).collect()),
+            Value::Constants(constants) => {
+                Value::of(constants.as_slice().iter().copied().map(change).collect())
+            }
             _ => Value::Any,
         }
     }
@@ -222,7 +224,9 @@ impl State {
         match parameter {
             Parameter::Register(number) => self.get(number),
             Parameter::Slot(at) => match self.get(Self::SP) {
-                Value::Stack(sp) => self.load(sp.wrapping_add(at).wrapping_sub(if is_call { word } else { 0 })),
+                Value::Stack(sp) => {
+                    self.load(sp.wrapping_add(at).wrapping_sub(if is_call { word } else { 0 }))
+                }
                 _ => Value::Any,
             },
         }

@@ -60,7 +60,9 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
     let under = under(unit, one, call, context, &answer, &bare, of(Refusal::Absent, false).0);
     let who = match class {
         Class::AbsentCall => match context.host.version {
-            Some(version) if !version.has(call) && call.until.is_some() => format!("Linux {version} has {} no longer", call.name),
+            Some(version) if !version.has(call) && call.until.is_some() => {
+                format!("Linux {version} has {} no longer", call.name)
+            }
             Some(version) if !version.has(call) => {
                 format!("Linux {version} has no {} (since {})", call.name, call.since)
             }
@@ -180,10 +182,12 @@ fn under(
             }
             carried_out(by_trap)
         }
-        Answer::Trapped if handles_traps(context.host) && unit.takes_preload(context) => match rule.fidelity {
-            Fidelity::Refuse => enosys(Door::SigsysHandler, None),
-            _ => Under::by(rule, Door::SigsysHandler),
-        },
+        Answer::Trapped if handles_traps(context.host) && unit.takes_preload(context) => {
+            match rule.fidelity {
+                Fidelity::Refuse => enosys(Door::SigsysHandler, None),
+                _ => Under::by(rule, Door::SigsysHandler),
+            }
+        }
         _ => same(),
     }
 }
