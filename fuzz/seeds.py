@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the seeds of the fuzz targets into a folder: seeds.py FOLDER, a folder a target. Always the same bytes."""
-import gzip, io, json, os, sys, tarfile
+import gzip, io, json, os, subprocess, sys, tarfile, tempfile
 
 SEPARATOR = b"\x1e"
 
@@ -74,11 +74,45 @@ PROFILES = [
                    "args": [{"index": 0, "value": 2114060288, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]}]},
 ]
 
+SOURCE = """
+#include <sys/syscall.h>
+__attribute__((weak)) extern long syscall(long, ...);
+static long raw(long n) { long r; asm volatile(CALL : "=a"(r) : "a"(n) : "rcx", "r11", "memory"); return r; }
+long (*table[])(long) = { raw };
+long imported(void) { return syscall ? syscall(SYS_ustat, 0, 0) : 0; }
+long old(void) { long (*time)(long *) = (long (*)(long *))(long)0xffffffffff600400; return time(0); }
+void _start(void) { raw(SYS_getpid); table[0](SYS_uselib); imported(); old(); }
+"""
+
+
+def elfs():
+    """Small programs and a library, with and without symbols, for x86-64 and i386."""
+    small = ["-nostdlib", "-ffreestanding", "-Wl,-z,noseparate-code", "-Wl,--build-id=none", "-include", "stddef.h"]
+    forms = {
+        "static": ["-static", "-O1"],
+        "pie": ["-pie", "-fPIE", "-O2", "-Wl,--unresolved-symbols=ignore-all"],
+        "library": ["-shared", "-fPIC", "-O0", "-Wl,--hash-style=both"],
+        "stripped": ["-static", "-s", "-O2"],
+        "object": ["-c"],
+        "i386": ["-m32", "-static", "-fno-pic"],
+    }
+    with tempfile.TemporaryDirectory() as work:
+        for name, form in forms.items():
+            call = '-DCALL="int $0x80"' if name == "i386" else '-DCALL="syscall"'
+            command = ["cc", *small, *form, call, "-w", "-xc", "-", "-o", f"{work}/out"]
+            # i386 needs headers that not every machine has.
+            if subprocess.run(command, input=SOURCE.encode(), stderr=subprocess.DEVNULL).returncode == 0:
+                with open(f"{work}/out", "rb") as out:
+                    yield name, out.read()
+    yield "script", b"#!/usr/bin/env -S sh -e\n"
+
+
 folder = sys.argv[1]
 seeds = {
     "tar": list(tars()),
     "image": list(images()),
     "layers": [],
+    "elf": list(elfs()),
     "log": [("lines", LOG)],
     "profile": [(str(n), json.dumps(p).encode()) for n, p in enumerate(PROFILES)],
 }

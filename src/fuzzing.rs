@@ -118,6 +118,12 @@ pub fn with_checksums(archive: &mut [u8]) {
     }
 }
 
+/// Looks at a file as `evercall check` does.
+pub fn elf(bytes: &[u8]) {
+    let analysis = crate::check::elf::analyse(bytes, Path::new("/usr/bin/a"));
+    let _ = format!("{analysis:?}").len();
+}
+
 /// Sums up a log.
 pub fn log(bytes: &[u8]) {
     crate::log::sum_up_bytes(bytes);

@@ -15,8 +15,18 @@ pub const INDEXES: [&str; 2] =
 pub const MANIFESTS: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
 
-/// How the media types of layers begin that are tar archives, plain or compressed (`+gzip`, `+zstd`, `.gzip`).
-pub const LAYERS: [&str; 4] = [
+/// Whether a layer of this media type is a tar archive that can be read; the error says what it is instead.
+pub fn is_layer(media_type: &str) -> Result<(), &'static str> {
+    let form = LAYERS.iter().find_map(|known| media_type.strip_prefix(known));
+    match form {
+        Some("" | "+gzip" | "+zstd" | ".gzip" | ".zstd") => Ok(()),
+        Some(form) if form.ends_with("+encrypted") => Err("it is encrypted"),
+        _ => Err("its media type is unknown"),
+    }
+}
+
+/// How the media types of layers begin that are tar archives, plain or compressed.
+const LAYERS: [&str; 4] = [
     "application/vnd.oci.image.layer.v1.tar",
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
     "application/vnd.docker.image.rootfs.diff.tar",

@@ -291,12 +291,10 @@ impl Image {
         let config_blob = Blob::of(&manifest.config).map_err(of_manifest)?;
         let mut layers = Vec::new();
         for layer in &manifest.layers {
-            if !documents::LAYERS.iter().any(|known| layer.media_type.starts_with(known)) {
+            if let Err(why) = documents::is_layer(&layer.media_type) {
                 let media_type = shown(Path::new(&layer.media_type));
-                return Err(self.fault(
-                    &shown(Path::new(&layer.digest)),
-                    format!("a layer of the unknown media type \"{media_type}\""),
-                ));
+                let what = format!("layer {}", shown(Path::new(&layer.digest)));
+                return Err(self.fault(&what, format!("{why}: \"{media_type}\"")));
             }
             let blob = Blob::of(layer).map_err(of_manifest)?;
             layers.push(Layer { blob, media_type: layer.media_type.clone(), diff_id: None });
