@@ -115,7 +115,11 @@ fn bind(files: &[Loaded<'_>]) -> Vec<Vec<Option<(usize, u32)>>> {
             })
         };
         // A program that asks for no version gets what there is.
-        candidates.iter().find(fits).or_else(|| candidates.first().filter(|_| import.version.is_none())).copied()
+        candidates
+            .iter()
+            .find(fits)
+            .or_else(|| candidates.first().filter(|_| import.version.is_none()))
+            .copied()
     };
     files.iter().map(|loaded| loaded.elf.imports.iter().map(bind_one).collect()).collect()
 }
@@ -137,22 +141,29 @@ impl<'e> Reach<'e> {
     }
 
     /// Marks a function and all it leads to. What is marked already stays so: surer marks come first.
-    fn follow(&mut self, file: usize, function: u32, certainty: Certainty, from: Option<(usize, u32, Option<u32>)>) {
+    fn follow(
+        &mut self,
+        file: usize,
+        function: u32,
+        certainty: Certainty,
+        from: Option<(usize, u32, Option<u32>)>,
+    ) {
         let mut queue = vec![(file, function, from)];
         while let Some((file, function, from)) = queue.pop() {
-            let slot = self.functions.get_mut(file).and_then(|functions| functions.get_mut(function as usize));
+            let slot =
+                self.functions.get_mut(file).and_then(|functions| functions.get_mut(function as usize));
             match slot {
                 Some(slot @ None) => *slot = Some(Reached { certainty, from }),
                 _ => continue,
             }
-            let Some(function_facts) = self
-                .files
-                .get(file)
-                .and_then(|loaded| loaded.elf.code.functions.get(function as usize))
+            let Some(function_facts) =
+                self.files.get(file).and_then(|loaded| loaded.elf.code.functions.get(function as usize))
             else {
                 continue;
             };
-            queue.extend(function_facts.calls.iter().map(|&callee| (file, callee, Some((file, function, None)))));
+            queue.extend(
+                function_facts.calls.iter().map(|&callee| (file, callee, Some((file, function, None)))),
+            );
             for &import in &function_facts.imports {
                 if let Some(target) = self.note(file, import, certainty) {
                     queue.push((target.0, target.1, Some((file, function, Some(import)))));
@@ -161,7 +172,13 @@ impl<'e> Reach<'e> {
         }
     }
 
-    fn import(&mut self, file: usize, import: u32, certainty: Certainty, from: Option<(usize, u32, Option<u32>)>) {
+    fn import(
+        &mut self,
+        file: usize,
+        import: u32,
+        certainty: Certainty,
+        from: Option<(usize, u32, Option<u32>)>,
+    ) {
         if let Some((file, function)) = self.note(file, import, certainty) {
             self.follow(file, function, certainty, from);
         }

@@ -118,9 +118,8 @@ pub fn read<'a>(parts: &Parts<'a>) -> Dynamic<'a> {
     }
     let value = |tag: u32| values.get(&u64::from(tag)).copied();
     let strings = value(elf::DT_STRTAB).and_then(|at| parts.at(at)).unwrap_or(&[]);
-    let strings = value(elf::DT_STRSZ)
-        .and_then(|size| strings.get(..usize::try_from(size).ok()?))
-        .unwrap_or(strings);
+    let strings =
+        value(elf::DT_STRSZ).and_then(|size| strings.get(..usize::try_from(size).ok()?)).unwrap_or(strings);
     let string = |at: u64| text(strings.get(usize::try_from(at).ok()?..)?);
     dynamic.needed = names.into_iter().filter_map(string).collect();
     dynamic.soname = value(elf::DT_SONAME).and_then(string);
@@ -139,7 +138,8 @@ pub fn read<'a>(parts: &Parts<'a>) -> Dynamic<'a> {
     .filter_map(|(at, size)| Some((value(at)?, value(size)?)))
     .collect();
     dynamic.symbols = symbols(parts, strings, &value);
-    dynamic.relocations = if entries.is_empty() { static_relocations(parts) } else { relocations(parts, &value) };
+    dynamic.relocations =
+        if entries.is_empty() { static_relocations(parts) } else { relocations(parts, &value) };
     dynamic
 }
 
@@ -168,14 +168,19 @@ fn symbol<'a>(parts: &Parts<'a>, strings: &'a [u8], entry: &[u8]) -> Option<Symb
     let name = strings.get(usize::try_from(name).ok()?..).and_then(text).unwrap_or("");
     let is_defined = section != u64::from(elf::SHN_UNDEF);
     let is_absolute = section == u64::from(elf::SHN_ABS);
-    Some(Symbol { name, value, size, kind: info & 15, bind: info >> 4, is_defined, is_absolute, version: None })
+    Some(Symbol {
+        name,
+        value,
+        size,
+        kind: info & 15,
+        bind: info >> 4,
+        is_defined,
+        is_absolute,
+        version: None,
+    })
 }
 
-fn symbols<'a>(
-    parts: &Parts<'a>,
-    strings: &'a [u8],
-    value: &impl Fn(u32) -> Option<u64>,
-) -> Vec<Symbol<'a>> {
+fn symbols<'a>(parts: &Parts<'a>, strings: &'a [u8], value: &impl Fn(u32) -> Option<u64>) -> Vec<Symbol<'a>> {
     let Some(table) = value(elf::DT_SYMTAB).and_then(|at| parts.at(at)) else { return Vec::new() };
     let count = symbol_count(parts, value).unwrap_or_else(|| {
         let section = parts.sections.iter().find(|section| section.kind == elf::SHT_DYNSYM);
@@ -187,8 +192,7 @@ fn symbols<'a>(
     });
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let entries = table.chunks_exact(symbol_size(parts)).take(count);
-    let mut symbols: Vec<Symbol<'a>> =
-        entries.map_while(|entry| symbol(parts, strings, entry)).collect();
+    let mut symbols: Vec<Symbol<'a>> = entries.map_while(|entry| symbol(parts, strings, entry)).collect();
     let versions = Versions::read(parts, strings, value);
     for (index, symbol) in symbols.iter_mut().enumerate() {
         symbol.version = versions.of(index, symbol.is_defined);
@@ -257,7 +261,8 @@ fn read_relocations(parts: &Parts<'_>, bytes: &[u8], has_addends: bool, all: &mu
         let (Some(place), Some(info)) = (number_at(entry, 0..word), number_at(entry, word..2 * word)) else {
             break;
         };
-        let (kind, symbol) = if parts.is_64 { (info & 0xffff_ffff, info >> 32) } else { (info & 0xff, info >> 8) };
+        let (kind, symbol) =
+            if parts.is_64 { (info & 0xffff_ffff, info >> 32) } else { (info & 0xff, info >> 8) };
         let kind = u32::try_from(kind).unwrap_or(u32::MAX);
         let addend = || {
             let there = if has_addends { number_at(entry, 2 * word..3 * word) } else { parts.word_at(place) };

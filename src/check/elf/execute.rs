@@ -33,7 +33,9 @@ pub fn execute(
     factory: &mut InstructionInfoFactory,
 ) {
     match instruction.mnemonic() {
-        Mnemonic::Mov | Mnemonic::Movzx => move_(state, instruction, convention, |value, bits| value.cut(bits)),
+        Mnemonic::Mov | Mnemonic::Movzx => {
+            move_(state, instruction, convention, |value, bits| value.cut(bits))
+        }
         Mnemonic::Movsx | Mnemonic::Movsxd => {
             move_(state, instruction, convention, |value, bits| value.sign_extended(bits));
         }
@@ -262,8 +264,22 @@ fn is_cmov(mnemonic: Mnemonic) -> bool {
     use Mnemonic as M;
     matches!(
         mnemonic,
-        M::Cmova | M::Cmovae | M::Cmovb | M::Cmovbe | M::Cmove | M::Cmovg | M::Cmovge | M::Cmovl | M::Cmovle
-            | M::Cmovne | M::Cmovno | M::Cmovnp | M::Cmovns | M::Cmovo | M::Cmovp | M::Cmovs
+        M::Cmova
+            | M::Cmovae
+            | M::Cmovb
+            | M::Cmovbe
+            | M::Cmove
+            | M::Cmovg
+            | M::Cmovge
+            | M::Cmovl
+            | M::Cmovle
+            | M::Cmovne
+            | M::Cmovno
+            | M::Cmovnp
+            | M::Cmovns
+            | M::Cmovo
+            | M::Cmovp
+            | M::Cmovs
     )
 }
 

@@ -6,7 +6,9 @@ use super::facts::Via;
 use super::places::{Goes, Places, vsyscall};
 use super::sweep::{bitness, is_kernel_vsyscall, is_padding, place};
 use super::value::{Parameter, State, Value};
-use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
+use iced_x86::{
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions of one function that are looked at: none written by people or compilers has more with calls in it.
@@ -71,7 +73,16 @@ pub fn flow(
         found.clear();
         for (block, state) in blocks.iter().zip(states) {
             let Some(mut state) = state else { continue };
-            look_at_block(places, &instructions, block, &mut state, convention, wrappers, &mut factory, &mut found);
+            look_at_block(
+                places,
+                &instructions,
+                block,
+                &mut state,
+                convention,
+                wrappers,
+                &mut factory,
+                &mut found,
+            );
         }
     }
     mention(&instructions, &mut found);
@@ -217,11 +228,16 @@ fn step(
 fn blocks(instructions: &[Instruction]) -> Vec<Block> {
     let index_of = |address: u64| instructions.binary_search_by_key(&address, Instruction::ip).ok();
     let ends = |instruction: &Instruction| {
-        !matches!(instruction.flow_control(), FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt)
-            || instruction.is_invalid()
+        !matches!(
+            instruction.flow_control(),
+            FlowControl::Next | FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt
+        ) || instruction.is_invalid()
     };
     let branches = |instruction: &Instruction| {
-        matches!(instruction.flow_control(), FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch)
+        matches!(
+            instruction.flow_control(),
+            FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
+        )
     };
     let mut leaders = vec![false; instructions.len() + 1];
     for (index, instruction) in instructions.iter().enumerate() {
@@ -235,7 +251,8 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
             leaders[target] = true;
         }
     }
-    let mut firsts: Vec<usize> = (0..instructions.len()).filter(|&index| index == 0 || leaders[index]).collect();
+    let mut firsts: Vec<usize> =
+        (0..instructions.len()).filter(|&index| index == 0 || leaders[index]).collect();
     firsts.push(instructions.len());
     let block_of = |instruction: usize| firsts.binary_search(&instruction).ok();
     let mut blocks = Vec::with_capacity(firsts.len());
@@ -249,7 +266,10 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
             }
             let stops = matches!(
                 last.flow_control(),
-                FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Return | FlowControl::Exception
+                FlowControl::UnconditionalBranch
+                    | FlowControl::IndirectBranch
+                    | FlowControl::Return
+                    | FlowControl::Exception
             );
             if !stops && end < instructions.len() {
                 next.extend(block_of(end));
@@ -278,9 +298,10 @@ fn compared(instruction: &Instruction) -> Option<(u8, u64)> {
     let (number, bits) = register(instruction.op0_register())?;
     let value = match (instruction.mnemonic(), instruction.op1_kind()) {
         (Mnemonic::Test, OpKind::Register) if instruction.op1_register() == instruction.op0_register() => 0,
-        (Mnemonic::Cmp, OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32 | OpKind::Immediate32to64) => {
-            instruction.immediate(1)
-        }
+        (
+            Mnemonic::Cmp,
+            OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32 | OpKind::Immediate32to64,
+        ) => instruction.immediate(1),
         _ => return None,
     };
     // A narrower comparison says nothing of the rest.
@@ -305,7 +326,10 @@ fn look(
         _ => {}
     }
     let is_call = instruction.mnemonic() == Mnemonic::Call;
-    let is_jump = matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::IndirectBranch);
+    let is_jump = matches!(
+        instruction.flow_control(),
+        FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch | FlowControl::IndirectBranch
+    );
     if !is_call && !is_jump {
         return;
     }
@@ -322,7 +346,8 @@ fn look(
             if let Some((number, _)) = register(instruction.op0_register())
                 && let Value::Constants(constants) = state.get(number)
             {
-                let numbers: Vec<u64> = constants.as_slice().iter().filter_map(|&value| vsyscall(value)).map(u64::from).collect();
+                let numbers: Vec<u64> =
+                    constants.as_slice().iter().filter_map(|&value| vsyscall(value)).map(u64::from).collect();
                 if !numbers.is_empty() {
                     add(Via::VsyscallCall, Value::of(numbers));
                 }

@@ -13,6 +13,9 @@ const MOST_ROUNDS: usize = 200;
 /// Code beyond this is searched for sites alone.
 const MOST_CODE: usize = 512 << 20;
 
+/// Bytes of code between known functions that may still be code.
+const LARGEST_PIECE: u64 = 256;
+
 /// Bytes that are decoded to see whether they look like code: against data that is made to look like many pointers.
 const MOST_GUESSED: u64 = 64 << 20;
 
@@ -41,7 +44,10 @@ impl<'a> Functions<'a> {
         known.retain(|start| range_of(&places.code, start.at).is_some() && !is_stubs(places, start.at));
         // Of those at one address the one with a name and a size.
         known.sort_by_key(|start| (start.at, start.name.is_none(), std::cmp::Reverse(start.size)));
-        let sizes: Vec<u64> = known.chunk_by(|a, b| a.at == b.at).map(|same| same.iter().map(|start| start.size).max().unwrap_or(0)).collect();
+        let sizes: Vec<u64> = known
+            .chunk_by(|a, b| a.at == b.at)
+            .map(|same| same.iter().map(|start| start.size).max().unwrap_or(0))
+            .collect();
         known.dedup_by_key(|start| start.at);
         let mut list = Vec::with_capacity(known.len());
         let is_large = code > MOST_CODE;
@@ -66,7 +72,15 @@ impl<'a> Functions<'a> {
         functions.follow(places, entries);
         if covered < code as u64 / 2 {
             functions.depth = Depth::Guessed;
-            functions.gaps = functions.between(places);
+        }
+        functions.gaps = functions.between(places);
+        if functions.depth == Depth::Functions {
+            // Assembly that nothing is seen to lead to: small pieces, or else it is data.
+            functions.gaps.retain(|&(start, end)| {
+                end - start <= LARGEST_PIECE
+                    && has_calls(places, start, end)
+                    && !sweep(places, start, end, false).is_damaged
+            });
         }
         functions
     }
@@ -95,7 +109,8 @@ impl<'a> Functions<'a> {
     fn before(&self, address: u64) -> usize {
         let Some(first) = self.list.first() else { return 0 };
         let bucket = usize::try_from(address.saturating_sub(first.start) >> COARSE).unwrap_or(usize::MAX);
-        let bounds = self.coarse.get(bucket).zip(bucket.checked_add(1).and_then(|next| self.coarse.get(next)));
+        let bounds =
+            self.coarse.get(bucket).zip(bucket.checked_add(1).and_then(|next| self.coarse.get(next)));
         if let Some((&from, &to)) = bounds
             && let Some(some) = self.list.get(from as usize..to as usize)
         {
@@ -133,7 +148,10 @@ impl<'a> Functions<'a> {
             let mut new: Vec<Swept<'a>> = Vec::new();
             let mut new_starts: Vec<u64> = Vec::new();
             for &(address, is_called) in &wanted {
-                if self.at(address).is_some() || range_of(&places.code, address).is_none() || !tried.insert(address) {
+                if self.at(address).is_some()
+                    || range_of(&places.code, address).is_none()
+                    || !tried.insert(address)
+                {
                     continue;
                 }
                 if is_called || looks_like_code(places, address, &mut guesses) {
@@ -187,7 +205,8 @@ fn leads_to<'s>(function: &'s Swept<'_>) -> impl Iterator<Item = (u64, bool)> + 
 /// The linkage table has an unwind entry of its own, as if it were one function.
 fn is_stubs(places: &Places<'_, '_>, address: u64) -> bool {
     let is_section = places.parts.sections.iter().any(|section| {
-        section.name.starts_with(b".plt") && (section.address..section.address.saturating_add(section.size)).contains(&address)
+        section.name.starts_with(b".plt")
+            && (section.address..section.address.saturating_add(section.size)).contains(&address)
     });
     // Without sections: its second stub.
     is_section || places.stub(address).is_some() || places.stub(address.wrapping_add(16)).is_some()
@@ -200,7 +219,10 @@ fn looks_like_code(places: &Places<'_, '_>, address: u64, guesses: &mut u64) -> 
     /// A function without an end within so many bytes is rather data.
     const LONGEST: u64 = 1 << 16;
     let is_start = address % 16 == 0
-        || places.code_at(address.wrapping_sub(1)).and_then(|bytes| bytes.first()).is_none_or(|byte| BEFORE.contains(byte));
+        || places
+            .code_at(address.wrapping_sub(1))
+            .and_then(|bytes| bytes.first())
+            .is_none_or(|byte| BEFORE.contains(byte));
     is_start && *guesses > 0 && {
         let swept = sweep(places, address, address.saturating_add(LONGEST), true);
         *guesses = guesses.saturating_sub(swept.end - address);

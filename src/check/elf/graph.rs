@@ -61,7 +61,8 @@ pub fn graph(known: &Known<'_, '_>) -> Graph {
 
 fn starts<'a>(known: &Known<'_, 'a>) -> Vec<Start<'a>> {
     let by_symbols = known.dynamic.symbols.iter().chain(known.symbols);
-    let by_symbols = by_symbols.filter(|symbol| symbol.is_defined && symbol.is_function() && symbol.value != 0);
+    let by_symbols =
+        by_symbols.filter(|symbol| symbol.is_defined && symbol.is_function() && symbol.value != 0);
     let mut starts: Vec<Start<'a>> = by_symbols
         .map(|symbol| Start {
             at: symbol.value,
@@ -70,7 +71,11 @@ fn starts<'a>(known: &Known<'_, 'a>) -> Vec<Start<'a>> {
         })
         .collect();
     starts.extend(known.go.iter().map(|&(at, name)| Start { at, size: 0, name: Some(name) }));
-    starts.extend(unwind::functions(known.parts).into_iter().map(|(at, size)| Start { at, size, name: None }));
+    starts.extend(unwind::functions(known.parts).into_iter().map(|(at, size)| Start {
+        at,
+        size,
+        name: None,
+    }));
     starts
 }
 
@@ -94,6 +99,10 @@ fn entries(known: &Known<'_, '_>, places: &Places<'_, '_>) -> BTreeSet<u64> {
             entries.insert(address);
         }
     }
+    // musl's loader finds its later stages by these names.
+    let stages =
+        known.dynamic.symbols.iter().filter(|symbol| matches!(symbol.name, "__dls2" | "__dls2b" | "__dls3"));
+    entries.extend(stages.filter(|symbol| symbol.is_defined).map(|symbol| symbol.value));
     entries.retain(|&address| address != 0 && places.code_at(address).is_some());
     entries
 }
@@ -142,7 +151,10 @@ impl Numbers {
         let takes_numbers = |import: &u32| wrappers.contains_key(&Goes::Import(*import));
         let mut dirty = BTreeSet::new();
         for (index, function) in functions.list.iter().enumerate() {
-            if !function.raw.is_empty() || function.has_vsyscalls || function.imports.iter().any(takes_numbers) {
+            if !function.raw.is_empty()
+                || function.has_vsyscalls
+                || function.imports.iter().any(takes_numbers)
+            {
                 dirty.insert(index);
             }
         }
@@ -194,7 +206,8 @@ fn put_together(
     let convention = numbers.convention;
     let by_others = by_others(known, places, functions, entries);
     let taker = |symbol: &&Symbol<'_>| symbol.is_defined && TAKERS.contains(&symbol.name);
-    let takers: HashSet<u64> = known.dynamic.symbols.iter().filter(taker).map(|symbol| symbol.value).collect();
+    let takers: HashSet<u64> =
+        known.dynamic.symbols.iter().filter(taker).map(|symbol| symbol.value).collect();
     let mut sites: Vec<Site> = Vec::new();
     let mut read: HashSet<u64> = HashSet::new();
     for (index, function) in functions.list.iter().enumerate() {
@@ -208,7 +221,8 @@ fn put_together(
                     for number in what(found.value) {
                         add(found.address, found.via, number);
                     }
-                    if matches!(found.value, Value::Entry(..)) && (by_others.contains(&index) || !has_callers) {
+                    if matches!(found.value, Value::Entry(..)) && (by_others.contains(&index) || !has_callers)
+                    {
                         add(found.address, found.via, Number::Unknown);
                     }
                 }
@@ -335,7 +349,11 @@ impl Builder<'_, '_, '_> {
             site.function = site.function.and_then(renumber);
         }
         let mut code = Code { functions, depth: self.functions.depth, ..Code::default() };
-        code.entries = entries.iter().filter_map(|&address| self.functions.at(address)).filter_map(|old| renumber(old as u32)).collect();
+        code.entries = entries
+            .iter()
+            .filter_map(|&address| self.functions.at(address))
+            .filter_map(|old| renumber(old as u32))
+            .collect();
         self.in_data(known, &renumber, &mut code);
         if code.depth == Depth::Sites {
             code.imports_in_data = (0..known.imports.len() as u32).collect();
@@ -380,8 +398,9 @@ impl Builder<'_, '_, '_> {
             match goes {
                 Goes::Import(import) => code.imports_in_data.push(import),
                 Goes::Own(address) => {
-                    let is_entry =
-                        arrays.iter().any(|&(at, size)| place.checked_sub(at).is_some_and(|into| into < size));
+                    let is_entry = arrays
+                        .iter()
+                        .any(|&(at, size)| place.checked_sub(at).is_some_and(|into| into < size));
                     if !is_entry && let Some(old) = self.functions.starting(address) {
                         code.in_data.extend(renumber(old as u32));
                     }
@@ -390,4 +409,3 @@ impl Builder<'_, '_, '_> {
         }
     }
 }
-

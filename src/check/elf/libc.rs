@@ -35,10 +35,15 @@ fn itself(parts: &Parts<'_>, dynamic: &Dynamic<'_>, notes: &Notes) -> Option<Lib
         return is(LibcKind::Bionic, None);
     }
     // Often without a soname.
-    if soname.starts_with("libc.musl") || exports("__libc_start_main") && find(parts, b"musl libc (").is_some() {
+    if soname.starts_with("libc.musl")
+        || exports("__libc_start_main") && find(parts, b"musl libc (").is_some()
+    {
         return is(LibcKind::Musl, musl_version(parts));
     }
-    let is_uclibc = soname.starts_with("ld-uClibc") || soname == "libc.so.0" || soname == "libc.so.1" || exports("__uClibc_main");
+    let is_uclibc = soname.starts_with("ld-uClibc")
+        || soname == "libc.so.0"
+        || soname == "libc.so.1"
+        || exports("__uClibc_main");
     if is_uclibc {
         return is(LibcKind::Uclibc, uclibc_version(parts));
     }
@@ -59,7 +64,9 @@ fn inside(parts: &Parts<'_>, symbols: &[Symbol<'_>], notes: &Notes) -> Option<Li
         return is(LibcKind::Dietlibc, None);
     }
     // glibc's start files have the note, in every program; its error messages are in every static one.
-    let is_glibc = notes.minimum_kernel.is_some() || find(parts, b"GNU C Library").is_some() || has("__libc_start_main_impl");
+    let is_glibc = notes.minimum_kernel.is_some()
+        || find(parts, b"GNU C Library").is_some()
+        || has("__libc_start_main_impl");
     if is_glibc || find(parts, b"FATAL: kernel too old\n").is_some() {
         return is(LibcKind::Glibc, glibc_banner(parts).or_else(|| static_glibc_version(parts)));
     }

@@ -71,9 +71,12 @@ fn read(parts: &Parts<'_>) -> Elf {
     let libc = if is_analysed { libc::libc(parts, &dynamic, &symbols, &notes, &kind) } else { None };
     let at = graph.as_ref().map(|graph| &graph.at);
     let exports = exports(&dynamic, at.unwrap_or(&HashMap::new()));
-    let (code, sites) = graph.map_or_else(|| (Code::default(), Vec::new()), |graph| (graph.code, graph.sites));
+    let (code, sites) =
+        graph.map_or_else(|| (Code::default(), Vec::new()), |graph| (graph.code, graph.sites));
     let folders = |list: Option<&str>| {
-        list.map_or_else(Vec::new, |list| list.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect())
+        list.map_or_else(Vec::new, |list| {
+            list.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect()
+        })
     };
     Elf {
         architecture: parts.architecture,

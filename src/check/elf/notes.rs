@@ -21,7 +21,8 @@ pub fn read(parts: &Parts<'_>) -> Notes {
     let by_segments = parts.segments.iter().filter(|segment| segment.kind == elf::PT_NOTE);
     for segment in by_segments.take(16) {
         let start = usize::try_from(segment.offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(usize::try_from(segment.file_size).unwrap_or(0)).min(parts.bytes.len());
+        let end =
+            start.saturating_add(usize::try_from(segment.file_size).unwrap_or(0)).min(parts.bytes.len());
         read_all(parts.bytes.get(start..end).unwrap_or(&[]), &mut notes);
     }
     for section in parts.sections.iter().filter(|section| section.kind == elf::SHT_NOTE).take(16) {

@@ -208,7 +208,8 @@ impl<'a> Parts<'a> {
     /// By address, overlaps cut away, no more than the file's length altogether: headers may lie.
     fn in_order(&self, mut ranges: Vec<(u64, &'a [u8])>) -> Vec<(u64, &'a [u8])> {
         ranges.retain(|(address, bytes)| {
-            !bytes.is_empty() && address.checked_add(bytes.len() as u64).is_some_and(|end| end < u64::MAX - 64)
+            !bytes.is_empty()
+                && address.checked_add(bytes.len() as u64).is_some_and(|end| end < u64::MAX - 64)
         });
         ranges.sort_by_key(|&(address, _)| address);
         let mut left = self.bytes.len();

@@ -64,7 +64,9 @@ impl<'p, 'a> Places<'p, 'a> {
             }
         }
         places.pointers.retain(|&(place, goes)| match goes {
-            Goes::Own(address) => range_of(&places.code, address).is_some() && !places.slots.contains_key(&place),
+            Goes::Own(address) => {
+                range_of(&places.code, address).is_some() && !places.slots.contains_key(&place)
+            }
             Goes::Import(_) => !places.slots.contains_key(&place),
         });
         places.read_data();

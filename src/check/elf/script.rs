@@ -13,7 +13,8 @@ pub fn script(bytes: &[u8]) -> Option<Script> {
     let script = program::script(line)?;
     let argument = script.argument.map(|argument| argument.to_string_lossy().into_owned());
     let is_env = script.interpreter.file_name().is_some_and(|name| name == "env")
-        || (script.interpreter.ends_with("busybox") && argument.as_deref().is_some_and(|word| word.starts_with("env ")));
+        || (script.interpreter.ends_with("busybox")
+            && argument.as_deref().is_some_and(|word| word.starts_with("env ")));
     let by_env = if is_env { argument.as_deref().and_then(program_of_env) } else { None };
     Some(Script { interpreter: lossy(&script.interpreter), argument, by_env })
 }

@@ -1,8 +1,8 @@
 //! The first pass over code: each function is decoded once for what it calls, takes the address of, and asks of the kernel.
 
+use super::facts::Via;
 use super::parts::range_of;
 use super::places::{Goes, Places, vsyscall};
-use super::facts::Via;
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 /// A start that is known beforehand.
@@ -76,7 +76,10 @@ pub fn sweep<'a>(places: &Places<'_, 'a>, start: u64, limit: u64, is_open: bool)
         }
         runs_on = !matches!(
             flow,
-            FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Exception
+            FlowControl::Return
+                | FlowControl::UnconditionalBranch
+                | FlowControl::IndirectBranch
+                | FlowControl::Exception
         ) && instruction.code() != Code::Hlt;
         if matches!(flow, FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch) {
             let target = instruction.near_branch_target();
@@ -199,6 +202,8 @@ pub fn place(places: &Places<'_, '_>, instruction: &Instruction) -> Option<u64> 
         // With an index: the first of an array.
         Register::None => Some(distance),
         Register::EBX => places.by_got(distance),
+        // Near it are local variables.
+        Register::EBP if (distance as u32).cast_signed() < -0x1000 => places.by_got(distance),
         Register::EAX | Register::ECX | Register::EDX | Register::ESI | Register::EDI
             if (distance as u32).cast_signed() < 0 =>
         {

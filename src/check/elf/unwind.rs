@@ -29,7 +29,8 @@ pub fn functions(parts: &Parts<'_>) -> Vec<(u64, u64)> {
     let mut at = 0usize;
     while let Some(length) = number_at(frames, at..at + 4) {
         // 64-bit lengths stand in no file of these architectures.
-        let Some(length) = usize::try_from(length).ok().filter(|&length| length != 0 && length < 0xffff_fff0) else {
+        let Some(length) = usize::try_from(length).ok().filter(|&length| length != 0 && length < 0xffff_fff0)
+        else {
             // A terminator; crtend.o's need not be the last one.
             at += 4;
             if length == 0 && at < frames.len() {
@@ -41,13 +42,16 @@ pub fn functions(parts: &Parts<'_>) -> Vec<(u64, u64)> {
         let Some(next) = entry.checked_add(length).filter(|&next| next <= frames.len()) else { break };
         if let Some(distance @ 1..) = number_at(frames, entry..entry + 4)
             && let Some(cie) = usize::try_from(distance).ok().and_then(|distance| entry.checked_sub(distance))
-            && let Some((encoding, is_signal)) = *encodings.entry(cie).or_insert_with(|| encoding(frames, cie))
+            && let Some((encoding, is_signal)) =
+                *encodings.entry(cie).or_insert_with(|| encoding(frames, cie))
         {
             let place = base.wrapping_add(entry as u64 + 4);
             let bytes = frames.get(entry + 4..next).unwrap_or(&[]);
             let function = function(parts, encoding, place, bytes);
             // A signal's return begins one byte early, so that unwinders find it by the address before.
-            found.extend(function.map(|(start, size)| if is_signal { (start + 1, size - 1) } else { (start, size) }));
+            found.extend(
+                function.map(|(start, size)| if is_signal { (start + 1, size - 1) } else { (start, size) }),
+            );
         }
         at = next;
     }

@@ -77,7 +77,9 @@ impl Value {
     /// Each constant changed.
     pub fn map(self, change: impl Fn(u64) -> u64) -> Value {
         match self {
-            Value::Constants(constants) => Value::of(constants.as_slice().iter().copied().map(change).collect()),
+            Value::Constants(constants) => {
+                Value::of(constants.as_slice().iter().copied().map(change).collect())
+            }
             _ => Value::Any,
         }
     }
@@ -179,7 +181,8 @@ impl State {
 
     /// What stands on the stack.
     pub fn load(&self, at: i64) -> Value {
-        match self.slots.binary_search_by_key(&at, |&(at, _)| at).ok().and_then(|index| self.slots.get(index)) {
+        match self.slots.binary_search_by_key(&at, |&(at, _)| at).ok().and_then(|index| self.slots.get(index))
+        {
             Some(&(_, value)) => value,
             None if at > 0 && self.knows_entry => Value::Entry(Parameter::Slot(at), 64),
             None => Value::Any,
@@ -233,7 +236,9 @@ impl State {
         match parameter {
             Parameter::Register(number) => self.get(number),
             Parameter::Slot(at) => match self.get(Self::SP) {
-                Value::Stack(sp) => self.load(sp.wrapping_add(at).wrapping_sub(if is_call { word } else { 0 })),
+                Value::Stack(sp) => {
+                    self.load(sp.wrapping_add(at).wrapping_sub(if is_call { word } else { 0 }))
+                }
                 _ => Value::Any,
             },
         }

@@ -18,11 +18,7 @@ pub struct Versions<'a> {
 
 impl<'a> Versions<'a> {
     /// Reads the three tables; what of them makes no sense is left out.
-    pub fn read(
-        parts: &Parts<'a>,
-        strings: &'a [u8],
-        value: &impl Fn(u32) -> Option<u64>,
-    ) -> Versions<'a> {
+    pub fn read(parts: &Parts<'a>, strings: &'a [u8], value: &impl Fn(u32) -> Option<u64>) -> Versions<'a> {
         let mut versions = Versions::default();
         let at = |tag: u32| value(tag).and_then(|at| parts.at(at));
         versions.by_symbol = at(elf::DT_VERSYM).unwrap_or(&[]);
