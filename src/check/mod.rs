@@ -11,6 +11,7 @@ pub mod options;
 mod profiles;
 pub mod reach;
 mod report;
+pub mod runtimes;
 mod scan;
 mod show;
 mod target;

@@ -4,7 +4,7 @@
 use super::execute::{Convention, execute, register};
 use super::facts::Via;
 use super::places::{Goes, Places, vsyscall};
-use super::sweep::{bitness, is_kernel_vsyscall, place};
+use super::sweep::{bitness, is_kernel_vsyscall, is_padding, place};
 use super::value::{Parameter, State, Value};
 use iced_x86::{
     Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind,
@@ -124,7 +124,7 @@ fn look_at_block(
     }
     // glibc's clone() runs into code without an unwind entry.
     if block.end == instructions.len()
-        && let Some(last) = instructions.last()
+        && let Some(last) = instructions.last().filter(|last| !is_padding(last))
     {
         for wrapper in wrappers.get(&Goes::Own(last.next_ip())).unwrap_or(&Vec::new()) {
             let value = state.parameter(wrapper.parameter, false, convention.word).cut(wrapper.bits);
@@ -223,14 +223,6 @@ fn step(
         return;
     }
     execute(state, instruction, convention, factory);
-}
-
-/// What stands between blocks so that the next one begins at a round address: nothing goes there.
-fn is_padding(instruction: &Instruction) -> bool {
-    let is_lea_of_itself = instruction.mnemonic() == Mnemonic::Lea
-        && instruction.memory_base() == instruction.op0_register()
-        && instruction.memory_displacement64() == 0;
-    is_lea_of_itself || matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3)
 }
 
 fn blocks(instructions: &[Instruction]) -> Vec<Block> {

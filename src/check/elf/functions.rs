@@ -13,6 +13,9 @@ const MOST_ROUNDS: usize = 200;
 /// Code beyond this is searched for sites alone.
 const MOST_CODE: usize = 512 << 20;
 
+/// Bytes of code between known functions that may still be code.
+const LARGEST_PIECE: u64 = 256;
+
 /// Bytes that are decoded to see whether they look like code: against data that is made to look like many pointers.
 const MOST_GUESSED: u64 = 64 << 20;
 
@@ -69,7 +72,15 @@ impl<'a> Functions<'a> {
         functions.follow(places, entries);
         if covered < code as u64 / 2 {
             functions.depth = Depth::Guessed;
-            functions.gaps = functions.between(places);
+        }
+        functions.gaps = functions.between(places);
+        if functions.depth == Depth::Functions {
+            // Assembly that nothing is seen to lead to: small pieces, or else it is data.
+            functions.gaps.retain(|&(start, end)| {
+                end - start <= LARGEST_PIECE
+                    && has_calls(places, start, end)
+                    && !sweep(places, start, end, false).is_damaged
+            });
         }
         functions
     }

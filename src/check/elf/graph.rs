@@ -99,6 +99,10 @@ fn entries(known: &Known<'_, '_>, places: &Places<'_, '_>) -> BTreeSet<u64> {
             entries.insert(address);
         }
     }
+    // musl's loader finds its later stages by these names.
+    let stages =
+        known.dynamic.symbols.iter().filter(|symbol| matches!(symbol.name, "__dls2" | "__dls2b" | "__dls3"));
+    entries.extend(stages.filter(|symbol| symbol.is_defined).map(|symbol| symbol.value));
     entries.retain(|&address| address != 0 && places.code_at(address).is_some());
     entries
 }

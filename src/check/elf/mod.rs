@@ -137,10 +137,10 @@ fn imports(dynamic: &Dynamic<'_>) -> (Vec<Import>, HashMap<u32, u32>) {
 fn exports(dynamic: &Dynamic<'_>, at: &HashMap<u64, u32>) -> Vec<Export> {
     let is_export = |symbol: &&Symbol<'_>| {
         symbol.is_defined
+            && !symbol.is_absolute
             && !symbol.name.is_empty()
             && symbol.bind != elf::STB_LOCAL
-            && symbol.kind < elf::STT_SECTION
-            || symbol.is_defined && symbol.kind == elf::STT_GNU_IFUNC
+            && !matches!(symbol.kind, elf::STT_SECTION | elf::STT_FILE)
     };
     let exports = dynamic.symbols.iter().filter(is_export).map(|symbol| Export {
         name: symbol.name.to_owned(),

@@ -71,6 +71,9 @@ pub fn sweep<'a>(places: &Places<'_, 'a>, start: u64, limit: u64, is_open: bool)
         }
         look(places, &instruction, limit, &mut swept);
         let flow = instruction.flow_control();
+        if !runs_on && furthest < instruction.ip() && instruction.ip() > start && is_padding(&instruction) {
+            continue;
+        }
         runs_on = !matches!(
             flow,
             FlowControl::Return
@@ -101,6 +104,14 @@ pub fn sweep<'a>(places: &Places<'_, 'a>, start: u64, limit: u64, is_open: bool)
     swept.imports.sort_unstable();
     swept.imports.dedup();
     swept
+}
+
+/// What stands between functions and blocks so that the next begins at a round address.
+pub fn is_padding(instruction: &Instruction) -> bool {
+    let is_lea_of_itself = instruction.mnemonic() == Mnemonic::Lea
+        && instruction.memory_base() == instruction.op0_register()
+        && instruction.memory_displacement64() == 0;
+    is_lea_of_itself || matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3)
 }
 
 /// What one instruction adds.
@@ -191,6 +202,8 @@ pub fn place(places: &Places<'_, '_>, instruction: &Instruction) -> Option<u64> 
         // With an index: the first of an array.
         Register::None => Some(distance),
         Register::EBX => places.by_got(distance),
+        // Near it are local variables.
+        Register::EBP if (distance as u32).cast_signed() < -0x1000 => places.by_got(distance),
         Register::EAX | Register::ECX | Register::EDX | Register::ESI | Register::EDI
             if (distance as u32).cast_signed() < 0 =>
         {
