@@ -31,7 +31,8 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
     let answer = context.host.answer(call.name);
     let caller = caller(unit, one, call, context);
     let oldest = oldest(unit, one, context);
-    let of = |refusal, by_filter| callers::fate(call, caller, refusal, by_filter, oldest);
+    let file = context.objects.get(one.object).path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let of = |refusal, by_filter| callers::fate(call, caller, refusal, by_filter, oldest, &file);
     let (fate, why, errno, class) = match &answer {
         Answer::Answers => return None,
         Answer::Absent { by_filter } => {
