@@ -9,7 +9,7 @@ COMMAND := target/$(TARGET)/release/evercall
 
 # Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
 .NOTPARALLEL:
-.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients bench lint fmt install clean needed-%
+.PHONY: build shim command programs docs demo profiles test test-rust test-kernels test-clients bench lint fmt install clean needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, man pages and completions
 build: shim command
@@ -54,6 +54,10 @@ test-kernels: needed-kernels shim command programs
 ## test-clients: more old programs in containers with limits, on more kernels: several minutes
 test-clients: needed-kernels shim
 	$(CARGO) test --locked -p evercall --test cgroup_kernels -- --nocapture --include-ignored --test-threads=1
+
+## profiles: profiles/*.json anew, by `evercall probe` on Debian's kernels in virtual machines
+profiles: needed-kernels command
+	profiles/make.sh
 
 ## bench: ratios against bare and against peers
 bench: build needed-bench

@@ -43,6 +43,7 @@ capabilities=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+net_bind_service,+
 /evercall simulate --seccomp /seccomp.json -- /usr/bin/setpriv --bounding-set="$capabilities" --inh-caps=-all \
     /evercall probe --format json -o /tmp/podman
 for name in bare podman; do
+    echo
     echo "@begin $name"
     gzip -c "/tmp/$name" | base64
     echo "@end $name"
@@ -66,6 +67,12 @@ for pair in bullseye:debian-11 bookworm:debian-12 trixie:debian-13 sid:debian-si
             base64 -d | gzip -dc | jq '
             del(.rules, .libc, .container, .unseen, .process.uid_map, .cgroup.groups)
             | .calls |= (map_values(select(.by) | {by}))' > "$file.new"
+        if [ "$which" = podman ]; then
+            # The profile is for i386, too (archMap), which `evercall simulate` does not carry out.
+            ia32=$(jq .machine.ia32 "$here/$name.json")
+            jq ".machine.ia32 = $ia32" "$file.new" > "$file.ia32"
+            mv "$file.ia32" "$file.new"
+        fi
         mv "$file.new" "$file"
         echo "$file"
     done
