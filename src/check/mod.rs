@@ -9,7 +9,9 @@ mod judge;
 mod link;
 pub mod options;
 mod profiles;
+pub mod reach;
 mod report;
+mod runtimes;
 mod scan;
 mod show;
 mod target;
@@ -66,7 +68,8 @@ fn report(
     let scanned = target.scan(limits, jobs)?;
     let objects = link::Objects::new(&scanned.tree, target.variable("LD_LIBRARY_PATH"));
     let found = units::find(target, &scanned.tree, &objects);
-    let context = judge::Context { host: &host, objects: &objects };
+    let runtimes = runtimes::find(&scanned.tree);
+    let context = judge::Context { host: &host, objects: &objects, runtimes: &runtimes };
     let mut memory = used::Memory::default();
     let judged: Vec<_> = found
         .units

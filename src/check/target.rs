@@ -1,7 +1,7 @@
 //! What is checked: a file, a directory, or an image.
 
 use super::elf::analyse;
-use super::link;
+use super::{link, runtimes};
 use super::scan::{self, Scanned};
 use crate::failure::Failure;
 use crate::image::root::Root;
@@ -113,7 +113,7 @@ impl Target {
             }
         };
         let bar = bar("checking", size);
-        let scanned = scan::scan(root, limits, jobs, &bar, &link::wants, &analyse);
+        let scanned = scan::scan(root, limits, jobs, &bar, &|path| link::wants(path) || runtimes::wants(path), &analyse);
         bar.finish_and_clear();
         scanned
     }

@@ -52,6 +52,8 @@ pub struct Symbol<'a> {
     pub bind: u8,
     /// Whether the file defines it.
     pub is_defined: bool,
+    /// Whether it is a number and no place: the names of versions are such.
+    pub is_absolute: bool,
     /// Its version, and where it is asked for the library.
     pub version: Option<Version<'a>>,
 }
@@ -165,7 +167,8 @@ fn symbol<'a>(parts: &Parts<'a>, strings: &'a [u8], entry: &[u8]) -> Option<Symb
     };
     let name = strings.get(usize::try_from(name).ok()?..).and_then(text).unwrap_or("");
     let is_defined = section != u64::from(elf::SHN_UNDEF);
-    Some(Symbol { name, value, size, kind: info & 15, bind: info >> 4, is_defined, version: None })
+    let is_absolute = section == u64::from(elf::SHN_ABS);
+    Some(Symbol { name, value, size, kind: info & 15, bind: info >> 4, is_defined, is_absolute, version: None })
 }
 
 fn symbols<'a>(

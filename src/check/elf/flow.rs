@@ -4,10 +4,10 @@
 use super::execute::{Convention, execute, register};
 use super::facts::Via;
 use super::places::{Goes, Places, vsyscall};
-use super::sweep::{bitness, is_kernel_vsyscall, place};
+use super::sweep::{bitness, is_kernel_vsyscall, is_padding, place};
 use super::value::{Parameter, State, Value};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions of one function that are looked at: none written by people or compilers has more with calls in it.
 const MOST_INSTRUCTIONS: usize = 100_000;
@@ -46,11 +46,13 @@ struct Block {
     end: usize,
     /// Blocks that follow.
     next: Vec<usize>,
+    /// Where it ends by comparing: the block that follows if this register has this value.
+    equal: Option<(usize, u8, u64)>,
 }
 
 /// Looks at one function's instructions, `start` to `end`.
 pub fn flow(
-    places: &mut Places<'_, '_>,
+    places: &Places<'_, '_>,
     start: u64,
     end: u64,
     convention: Convention,
@@ -63,22 +65,98 @@ pub fn flow(
     let instructions: Vec<Instruction> = decoder.into_iter().take(MOST_INSTRUCTIONS).collect();
     let blocks = blocks(&instructions);
     let mut factory = InstructionInfoFactory::new();
+    let mut found = by_blocks(places, &instructions, &blocks, convention, wrappers, &mut factory);
+    if found.iter().any(|found| !matches!(found.value, Value::Constants(_))) {
+        let states = states(places, &instructions, &blocks, convention, &mut factory);
+        found.clear();
+        for (block, state) in blocks.iter().zip(states) {
+            let Some(mut state) = state else { continue };
+            look_at_block(places, &instructions, block, &mut state, convention, wrappers, &mut factory, &mut found);
+        }
+    }
+    mention(&instructions, &mut found);
+    found
+}
+
+/// Looks at each block by itself: most calls have their number right before them.
+fn by_blocks(
+    places: &Places<'_, '_>,
+    instructions: &[Instruction],
+    blocks: &[Block],
+    convention: Convention,
+    wrappers: &Wrappers,
+    factory: &mut InstructionInfoFactory,
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    for block in blocks {
+        let mut state = State::unknown();
+        look_at_block(places, instructions, block, &mut state, convention, wrappers, factory, &mut found);
+    }
+    found
+}
+
+/// Looks at each instruction of a block, with what is known before it.
+#[expect(clippy::too_many_arguments, reason = "what both passes share")]
+fn look_at_block(
+    places: &Places<'_, '_>,
+    instructions: &[Instruction],
+    block: &Block,
+    state: &mut State,
+    convention: Convention,
+    wrappers: &Wrappers,
+    factory: &mut InstructionInfoFactory,
+    found: &mut Vec<Found>,
+) {
+    for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
+        look(places, instruction, state, convention, wrappers, found);
+        step(places, state, instruction, convention, factory);
+    }
+    // glibc's clone() runs into code without an unwind entry.
+    if block.end == instructions.len()
+        && let Some(last) = instructions.last().filter(|last| !is_padding(last))
+    {
+        for wrapper in wrappers.get(&Goes::Own(last.next_ip())).unwrap_or(&Vec::new()) {
+            let value = state.parameter(wrapper.parameter, false, convention.word).cut(wrapper.bits);
+            found.push(Found { address: last.ip(), via: wrapper.via, value });
+        }
+    }
+}
+
+/// What is known at the start of each block, whichever way leads there. None: nothing leads there, not even a jump by a table.
+fn states(
+    places: &Places<'_, '_>,
+    instructions: &[Instruction],
+    blocks: &[Block],
+    convention: Convention,
+    factory: &mut InstructionInfoFactory,
+) -> Vec<Option<State>> {
     let mut states: Vec<Option<State>> = blocks.iter().map(|_| None).collect();
     let mut visits = vec![0u32; blocks.len()];
-    let mut queue = VecDeque::new();
+    // In the order of the code, so that a block is seldom gone through before those that lead to it.
+    let mut queue = BTreeSet::new();
     if let Some(first) = states.first_mut() {
         *first = Some(State::entry());
-        queue.push_back(0);
+        queue.insert(0);
     }
     let mut unreached = 0;
     loop {
-        while let Some(index) = queue.pop_front() {
+        while let Some(index) = queue.pop_first() {
             let Some((block, Some(state))) = blocks.get(index).zip(states.get(index)) else { continue };
             let mut state = state.clone();
             for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-                execute(&mut state, instruction, convention, &mut factory);
+                step(places, &mut state, instruction, convention, factory);
             }
             for &next in &block.next {
+                let known;
+                let state = match block.equal {
+                    Some((equal, number, value)) if equal == next => {
+                        let mut refined = state.clone();
+                        refined.set(number, Value::constant(value));
+                        known = refined;
+                        &known
+                    }
+                    _ => &state,
+                };
                 let Some((there, visits)) = states.get_mut(next).zip(visits.get_mut(next)) else { continue };
                 let changed = match there {
                     None => {
@@ -92,37 +170,48 @@ pub fn flow(
                             *there = State::unknown();
                             true
                         } else {
-                            there.join(&state)
+                            there.join(state)
                         }
                     }
                 };
                 if changed {
-                    queue.push_back(next);
+                    queue.insert(next);
                 }
             }
         }
         // Reached by a table of jumps, or as a handler of exceptions.
-        match (unreached..blocks.len()).find(|&index| states.get(index).is_some_and(Option::is_none)) {
-            Some(index) => {
-                if let Some(state) = states.get_mut(index) {
-                    *state = Some(State::unknown());
-                }
-                queue.push_back(index);
-                unreached = index + 1;
-            }
-            None => break,
+        let is_unreached = |&index: &usize| {
+            let block = blocks.get(index).and_then(|block| instructions.get(block.first..block.end));
+            states.get(index).is_some_and(Option::is_none) && !block.unwrap_or(&[]).iter().all(is_padding)
+        };
+        let Some(index) = (unreached..blocks.len()).find(is_unreached) else { return states };
+        if let Some(state) = states.get_mut(index) {
+            *state = Some(State::unknown());
         }
+        queue.insert(index);
+        unreached = index + 1;
     }
-    let mut found = Vec::new();
-    for (block, state) in blocks.iter().zip(states) {
-        let Some(mut state) = state else { continue };
-        for instruction in instructions.get(block.first..block.end).unwrap_or(&[]) {
-            look(places, instruction, &state, convention, wrappers, &mut found);
-            execute(&mut state, instruction, convention, &mut factory);
-        }
+}
+
+/// Carries an instruction out. i386's `__x86.get_pc_thunk.REG` is a call that changes one register.
+fn step(
+    places: &Places<'_, '_>,
+    state: &mut State,
+    instruction: &Instruction,
+    convention: Convention,
+    factory: &mut InstructionInfoFactory,
+) {
+    if !places.parts.is_64
+        && instruction.mnemonic() == Mnemonic::Call
+        && instruction.op0_kind() == OpKind::NearBranch32
+        // mov (%esp),%REG; ret
+        && let Some(&[0x8b, operands, 0x24, 0xc3]) = places.code_at(instruction.near_branch_target()).and_then(<[_]>::first_chunk)
+        && operands & 0xc7 == 0x04
+    {
+        state.set(operands >> 3 & 7, Value::constant(instruction.next_ip()));
+        return;
     }
-    mention(&instructions, &mut found);
-    found
+    execute(state, instruction, convention, factory);
 }
 
 fn blocks(instructions: &[Instruction]) -> Vec<Block> {
@@ -153,6 +242,7 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
     for pair in firsts.windows(2) {
         let &[first, end] = pair else { break };
         let mut next = Vec::new();
+        let mut equal = None;
         if let Some(last) = instructions.get(end.wrapping_sub(1)) {
             if branches(last) {
                 next.extend(index_of(last.near_branch_target()).and_then(block_of));
@@ -165,14 +255,41 @@ fn blocks(instructions: &[Instruction]) -> Vec<Block> {
                 next.extend(block_of(end));
             }
         }
-        blocks.push(Block { first, end, next });
+        if let Some([before, last]) = instructions.get(first..end).and_then(<[_]>::last_chunk)
+            && let Some((number, value)) = compared(before)
+        {
+            let way = match last.mnemonic() {
+                Mnemonic::Je => index_of(last.near_branch_target()).and_then(block_of),
+                Mnemonic::Jne => block_of(end),
+                _ => None,
+            };
+            equal = way.map(|way| (way, number, value));
+        }
+        blocks.push(Block { first, end, next, equal });
     }
     blocks
 }
 
+/// `test %eax,%eax` and `cmp $X,%eax`: the register and the value that it is compared with. glibc's read() begins so: its number is 0.
+fn compared(instruction: &Instruction) -> Option<(u8, u64)> {
+    if instruction.op0_kind() != OpKind::Register {
+        return None;
+    }
+    let (number, bits) = register(instruction.op0_register())?;
+    let value = match (instruction.mnemonic(), instruction.op1_kind()) {
+        (Mnemonic::Test, OpKind::Register) if instruction.op1_register() == instruction.op0_register() => 0,
+        (Mnemonic::Cmp, OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32 | OpKind::Immediate32to64) => {
+            instruction.immediate(1)
+        }
+        _ => return None,
+    };
+    // A narrower comparison says nothing of the rest.
+    (bits >= 32).then_some((number, if bits == 32 { value & 0xffff_ffff } else { value }))
+}
+
 /// What an instruction does with what is known before it.
 fn look(
-    places: &mut Places<'_, '_>,
+    places: &Places<'_, '_>,
     instruction: &Instruction,
     state: &State,
     convention: Convention,

@@ -24,14 +24,19 @@ pub struct Functions<'a> {
     pub depth: Depth,
     /// Where none is known, but code may be.
     pub gaps: Vec<(u64, u64)>,
+    /// By each 128 bytes from the first function on, the index of the first function that begins there or behind.
+    coarse: Vec<u32>,
 }
+
+/// Bytes that an entry of `coarse` stands for, as a power of two.
+const COARSE: u32 = 7;
 
 impl<'a> Functions<'a> {
     /// Finds and decodes them. `entries` are starts that the file's headers name.
-    pub fn find(places: &mut Places<'_, 'a>, mut known: Vec<Start<'a>>, entries: &[u64]) -> Functions<'a> {
+    pub fn find(places: &Places<'_, 'a>, mut known: Vec<Start<'a>>, entries: &[u64]) -> Functions<'a> {
         let code: usize = places.code.iter().map(|(_, bytes)| bytes.len()).sum();
         if code == 0 {
-            return Functions { list: Vec::new(), depth: Depth::None, gaps: Vec::new() };
+            return Functions { list: Vec::new(), depth: Depth::None, gaps: Vec::new(), coarse: Vec::new() };
         }
         known.retain(|start| range_of(&places.code, start.at).is_some() && !is_stubs(places, start.at));
         // Of those at one address the one with a name and a size.
@@ -52,11 +57,12 @@ impl<'a> Functions<'a> {
             list.push(swept);
         }
         let covered: u64 = list.iter().map(|function| function.end - function.start).sum();
-        let mut functions = Functions { list, depth: Depth::Functions, gaps: Vec::new() };
+        let mut functions = Functions { list, depth: Depth::Functions, gaps: Vec::new(), coarse: Vec::new() };
         if is_large {
             functions.depth = Depth::Sites;
             return functions;
         }
+        functions.index();
         functions.follow(places, entries);
         if covered < code as u64 / 2 {
             functions.depth = Depth::Guessed;
@@ -65,20 +71,54 @@ impl<'a> Functions<'a> {
         functions
     }
 
+    /// Makes `coarse` anew.
+    fn index(&mut self) {
+        /// For a file whose code is far apart there is none.
+        const LONGEST: u64 = 1 << 23;
+        self.coarse.clear();
+        let Some((first, last)) = self.list.first().zip(self.list.last()) else { return };
+        let count = ((last.start - first.start) >> COARSE) + 2;
+        if count > LONGEST {
+            return;
+        }
+        let mut next = 0;
+        for bucket in 0..count {
+            let from = first.start + (bucket << COARSE);
+            while self.list.get(next).is_some_and(|function| function.start < from) {
+                next += 1;
+            }
+            self.coarse.push(next as u32);
+        }
+    }
+
+    /// How many functions begin at an address or before.
+    fn before(&self, address: u64) -> usize {
+        let Some(first) = self.list.first() else { return 0 };
+        let bucket = usize::try_from(address.saturating_sub(first.start) >> COARSE).unwrap_or(usize::MAX);
+        let bounds = self.coarse.get(bucket).zip(bucket.checked_add(1).and_then(|next| self.coarse.get(next)));
+        if let Some((&from, &to)) = bounds
+            && let Some(some) = self.list.get(from as usize..to as usize)
+        {
+            return from as usize + some.partition_point(|function| function.start <= address);
+        }
+        self.list.partition_point(|function| function.start <= address)
+    }
+
     /// The index of the function that an address lies in.
     pub fn at(&self, address: u64) -> Option<usize> {
-        let index = self.list.partition_point(|function| function.start <= address).checked_sub(1)?;
+        let index = self.before(address).checked_sub(1)?;
         (address < self.list.get(index)?.end).then_some(index)
     }
 
     /// The index of the function that begins at an address.
     pub fn starting(&self, address: u64) -> Option<usize> {
-        self.list.binary_search_by_key(&address, |function| function.start).ok()
+        let index = self.before(address).checked_sub(1)?;
+        (self.list.get(index)?.start == address).then_some(index)
     }
 
     /// Adds the functions in between that the known ones lead to, and those lead to, until there are no more. What only
     /// data points to must look like code.
-    fn follow(&mut self, places: &mut Places<'_, 'a>, entries: &[u64]) {
+    fn follow(&mut self, places: &Places<'_, 'a>, entries: &[u64]) {
         let mut tried: HashSet<u64> = HashSet::new();
         let mut guesses = MOST_GUESSED;
         let mut wanted: Vec<(u64, bool)> = entries.iter().map(|&entry| (entry, true)).collect();
@@ -86,7 +126,7 @@ impl<'a> Functions<'a> {
             Goes::Own(address) => Some((address, false)),
             Goes::Import(_) => None,
         }));
-        wanted.extend(self.list.iter().flat_map(leads_to));
+        wanted.extend(self.list.iter().flat_map(leads_to).filter(|&(address, _)| self.at(address).is_none()));
         for _ in 0..MOST_ROUNDS {
             // Calls before pointers: a pointer into the middle of what is called is none of a function.
             wanted.sort_unstable_by_key(|&(address, is_called)| (!is_called, address));
@@ -113,6 +153,7 @@ impl<'a> Functions<'a> {
             wanted = new.iter().flat_map(leads_to).collect();
             self.list.append(&mut new);
             self.list.sort_by_key(|function| function.start);
+            self.index();
         }
     }
 
@@ -144,7 +185,7 @@ fn leads_to<'s>(function: &'s Swept<'_>) -> impl Iterator<Item = (u64, bool)> + 
 }
 
 /// The linkage table has an unwind entry of its own, as if it were one function.
-fn is_stubs(places: &mut Places<'_, '_>, address: u64) -> bool {
+fn is_stubs(places: &Places<'_, '_>, address: u64) -> bool {
     let is_section = places.parts.sections.iter().any(|section| {
         section.name.starts_with(b".plt") && (section.address..section.address.saturating_add(section.size)).contains(&address)
     });
@@ -153,7 +194,7 @@ fn is_stubs(places: &mut Places<'_, '_>, address: u64) -> bool {
 }
 
 /// Whether every byte up to an end is an instruction, and there is one.
-fn looks_like_code(places: &mut Places<'_, '_>, address: u64, guesses: &mut u64) -> bool {
+fn looks_like_code(places: &Places<'_, '_>, address: u64, guesses: &mut u64) -> bool {
     /// Where compilers let functions begin, behind a padding or an end: `ret`, `nop`, `int3`, zeros.
     const BEFORE: [u8; 4] = [0xc3, 0x90, 0xcc, 0];
     /// A function without an end within so many bytes is rather data.

@@ -50,13 +50,13 @@ pub struct Graph {
 
 /// Takes the code apart.
 pub fn graph(known: &Known<'_, '_>) -> Graph {
-    let mut places = Places::new(known.parts, known.dynamic, known.imports);
+    let places = Places::new(known.parts, known.dynamic, known.imports);
     let entries = entries(known, &places);
     let addresses: Vec<u64> = entries.iter().copied().collect();
-    let functions = Functions::find(&mut places, starts(known), &addresses);
+    let functions = Functions::find(&places, starts(known), &addresses);
     let mut numbers = Numbers::new(known, &functions);
-    numbers.follow(&mut places, &functions);
-    put_together(known, &mut places, &functions, numbers, &entries)
+    numbers.follow(&places, &functions);
+    put_together(known, &places, &functions, numbers, &entries)
 }
 
 fn starts<'a>(known: &Known<'_, 'a>) -> Vec<Start<'a>> {
@@ -117,8 +117,8 @@ struct Numbers {
     convention: Convention,
     wrappers: Wrappers,
     found: BTreeMap<usize, Vec<Found>>,
-    /// By address, the functions that call it.
-    callers: HashMap<u64, Vec<usize>>,
+    /// Functions that take a number and are called in the file, by address.
+    called: HashSet<u64>,
     dirty: BTreeSet<usize>,
 }
 
@@ -140,23 +140,20 @@ impl Numbers {
             wrappers.insert(Goes::Import(import), vec![wrapper]);
         }
         let takes_numbers = |import: &u32| wrappers.contains_key(&Goes::Import(*import));
-        let mut callers: HashMap<u64, Vec<usize>> = HashMap::new();
         let mut dirty = BTreeSet::new();
         for (index, function) in functions.list.iter().enumerate() {
             if !function.raw.is_empty() || function.has_vsyscalls || function.imports.iter().any(takes_numbers) {
                 dirty.insert(index);
             }
-            for &called in &function.calls {
-                callers.entry(called).or_default().push(index);
-            }
         }
         let convention = Convention { word: if is_64 { 8 } else { 4 }, is_go: known.is_go };
-        Numbers { convention, wrappers, found: BTreeMap::new(), callers, dirty }
+        Numbers { convention, wrappers, found: BTreeMap::new(), called: HashSet::new(), dirty }
     }
 
-    fn follow(&mut self, places: &mut Places<'_, '_>, functions: &Functions<'_>) {
+    fn follow(&mut self, places: &Places<'_, '_>, functions: &Functions<'_>) {
         let mut left = MOST_FLOWED;
         for _ in 0..MOST_ROUNDS {
+            let mut new: HashSet<u64> = HashSet::new();
             for index in std::mem::take(&mut self.dirty) {
                 let Some(function) = functions.list.get(index) else { continue };
                 let size = function.end - function.start;
@@ -169,13 +166,19 @@ impl Numbers {
                     let wrapper = Wrapper { parameter, bits, via: found.via };
                     if !taken.contains(&wrapper) {
                         taken.push(wrapper);
-                        self.dirty.extend(self.callers.get(&function.start).into_iter().flatten());
+                        new.insert(function.start);
                     }
                 }
                 self.found.insert(index, found);
             }
-            if self.dirty.is_empty() {
+            if new.is_empty() {
                 break;
+            }
+            for (index, function) in functions.list.iter().enumerate() {
+                for called in function.calls.iter().filter(|called| new.contains(called)) {
+                    self.called.insert(*called);
+                    self.dirty.insert(index);
+                }
             }
         }
     }
@@ -183,20 +186,22 @@ impl Numbers {
 
 fn put_together(
     known: &Known<'_, '_>,
-    places: &mut Places<'_, '_>,
+    places: &Places<'_, '_>,
     functions: &Functions<'_>,
     numbers: Numbers,
     entries: &BTreeSet<u64>,
 ) -> Graph {
     let convention = numbers.convention;
     let by_others = by_others(known, places, functions, entries);
+    let taker = |symbol: &&Symbol<'_>| symbol.is_defined && TAKERS.contains(&symbol.name);
+    let takers: HashSet<u64> = known.dynamic.symbols.iter().filter(taker).map(|symbol| symbol.value).collect();
     let mut sites: Vec<Site> = Vec::new();
     let mut read: HashSet<u64> = HashSet::new();
     for (index, function) in functions.list.iter().enumerate() {
         let mut add = |address: u64, via: Via, number: Number| {
             sites.push(Site { address, via, number, function: Some(index as u32) });
         };
-        let has_callers = numbers.callers.contains_key(&function.start);
+        let has_callers = numbers.called.contains(&function.start) || takers.contains(&function.start);
         match numbers.found.get(&index) {
             Some(found) => {
                 for found in found {

@@ -31,13 +31,12 @@ fn itself(parts: &Parts<'_>, dynamic: &Dynamic<'_>, notes: &Notes) -> Option<Lib
         // Of old glibc only the symbols say it; its newest version is the library's.
         return is(LibcKind::Glibc, glibc_banner(parts).or_else(|| newest_version(dynamic)));
     }
-    if soname.starts_with("libc.musl") || soname == "libc.so" || soname.starts_with("ld-musl") {
-        if notes.is_android || exports("android_set_abort_message") {
-            return is(LibcKind::Bionic, None);
-        }
-        if find(parts, b"musl libc (").is_some() || exports("__dls3") || exports("__libc_start_main") {
-            return is(LibcKind::Musl, musl_version(parts));
-        }
+    if soname == "libc.so" && (notes.is_android || exports("android_set_abort_message")) {
+        return is(LibcKind::Bionic, None);
+    }
+    // Often without a soname.
+    if soname.starts_with("libc.musl") || exports("__libc_start_main") && find(parts, b"musl libc (").is_some() {
+        return is(LibcKind::Musl, musl_version(parts));
     }
     let is_uclibc = soname.starts_with("ld-uClibc") || soname == "libc.so.0" || soname == "libc.so.1" || exports("__uClibc_main");
     if is_uclibc {

@@ -99,6 +99,8 @@ fn kind(parts: &Parts<'_>, dynamic: &Dynamic<'_>) -> Kind {
     if let Some((_, path)) = parts.segment(elf::PT_INTERP)
         && matches!(parts.r#type, elf::ET_EXEC | elf::ET_DYN)
         && let Some(interpreter) = text(path)
+        // libc.so.6 and others can be run, to tell their version.
+        && (dynamic.soname.is_none() || dynamic.is_pie)
     {
         return Kind::Program { interpreter: interpreter.to_owned() };
     }
@@ -131,8 +133,11 @@ fn imports(dynamic: &Dynamic<'_>) -> (Vec<Import>, HashMap<u32, u32>) {
 
 fn exports(dynamic: &Dynamic<'_>, at: &HashMap<u64, u32>) -> Vec<Export> {
     let is_export = |symbol: &&Symbol<'_>| {
-        symbol.is_defined && !symbol.name.is_empty() && symbol.bind != elf::STB_LOCAL && symbol.kind < elf::STT_SECTION
-            || symbol.is_defined && symbol.kind == elf::STT_GNU_IFUNC
+        symbol.is_defined
+            && !symbol.is_absolute
+            && !symbol.name.is_empty()
+            && symbol.bind != elf::STB_LOCAL
+            && !matches!(symbol.kind, elf::STT_SECTION | elf::STT_FILE)
     };
     let exports = dynamic.symbols.iter().filter(is_export).map(|symbol| Export {
         name: symbol.name.to_owned(),

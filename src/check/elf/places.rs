@@ -40,7 +40,6 @@ pub struct Places<'p, 'a> {
     pub pointers: Vec<(u64, Goes)>,
     /// Places that hold an address of the vsyscall page, with the call's number.
     pub vsyscalls: HashMap<u64, u32>,
-    stubs: HashMap<u64, Option<Goes>>,
 }
 
 impl<'p, 'a> Places<'p, 'a> {
@@ -54,7 +53,6 @@ impl<'p, 'a> Places<'p, 'a> {
             slots: HashMap::new(),
             pointers: Vec::new(),
             vsyscalls: HashMap::new(),
-            stubs: HashMap::new(),
         };
         for relocation in &dynamic.relocations {
             if let Some(goes) = goes(relocation, &dynamic.symbols, imports) {
@@ -127,17 +125,11 @@ impl<'p, 'a> Places<'p, 'a> {
     }
 
     /// Where a stub of the procedure linkage table leads: `[endbr] [bnd] jmp *SLOT`.
-    pub fn stub(&mut self, address: u64) -> Option<Goes> {
-        if let Some(&known) = self.stubs.get(&address) {
-            return known;
-        }
-        let goes = self.read_stub(address);
-        self.stubs.insert(address, goes);
-        goes
-    }
-
-    fn read_stub(&self, address: u64) -> Option<Goes> {
+    pub fn stub(&self, address: u64) -> Option<Goes> {
         let whole = self.code_at(address)?;
+        if !matches!(whole.first(), Some(0xff | 0xf2 | 0xf3)) {
+            return None;
+        }
         let mut bytes = whole;
         for prefix in [&b"\xf3\x0f\x1e\xfa"[..], b"\xf3\x0f\x1e\xfb", b"\xf2"] {
             bytes = bytes.strip_prefix(prefix).unwrap_or(bytes);

@@ -48,7 +48,7 @@ pub fn bitness(places: &Places<'_, '_>) -> u32 {
 
 /// Decodes the function that begins at `start`, at most up to `limit`. Where `is_open`, its end is not known: it is behind the first
 /// instruction from which nothing goes on and that no branch leads over.
-pub fn sweep<'a>(places: &mut Places<'_, 'a>, start: u64, limit: u64, is_open: bool) -> Swept<'a> {
+pub fn sweep<'a>(places: &Places<'_, 'a>, start: u64, limit: u64, is_open: bool) -> Swept<'a> {
     let mut swept = Swept { start, end: start, ..Swept::default() };
     let Some(bytes) = places.code_at(start) else { return swept };
     let size = usize::try_from(limit.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
@@ -71,6 +71,9 @@ pub fn sweep<'a>(places: &mut Places<'_, 'a>, start: u64, limit: u64, is_open: b
         }
         look(places, &instruction, limit, &mut swept);
         let flow = instruction.flow_control();
+        if !runs_on && furthest < instruction.ip() && instruction.ip() > start && is_padding(&instruction) {
+            continue;
+        }
         runs_on = !matches!(
             flow,
             FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch | FlowControl::Exception
@@ -100,8 +103,16 @@ pub fn sweep<'a>(places: &mut Places<'_, 'a>, start: u64, limit: u64, is_open: b
     swept
 }
 
+/// What stands between functions and blocks so that the next begins at a round address.
+pub fn is_padding(instruction: &Instruction) -> bool {
+    let is_lea_of_itself = instruction.mnemonic() == Mnemonic::Lea
+        && instruction.memory_base() == instruction.op0_register()
+        && instruction.memory_displacement64() == 0;
+    is_lea_of_itself || matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3)
+}
+
 /// What one instruction adds.
-fn look(places: &mut Places<'_, '_>, instruction: &Instruction, limit: u64, swept: &mut Swept<'_>) {
+fn look(places: &Places<'_, '_>, instruction: &Instruction, limit: u64, swept: &mut Swept<'_>) {
     match instruction.code() {
         Code::Syscall => return swept.raw.push((instruction.ip(), Via::Syscall)),
         Code::Sysenter => return swept.raw.push((instruction.ip(), Via::Sysenter)),
@@ -139,7 +150,7 @@ fn look(places: &mut Places<'_, '_>, instruction: &Instruction, limit: u64, swep
     }
 }
 
-fn memory(places: &mut Places<'_, '_>, instruction: &Instruction, swept: &mut Swept<'_>) {
+fn memory(places: &Places<'_, '_>, instruction: &Instruction, swept: &mut Swept<'_>) {
     if is_kernel_vsyscall(places, instruction) {
         return swept.raw.push((instruction.ip(), Via::KernelVsyscall));
     }

@@ -24,7 +24,7 @@ mod encodings {
 /// Address and bytes of each function that has an entry.
 pub fn functions(parts: &Parts<'_>) -> Vec<(u64, u64)> {
     let Some((base, frames)) = frames(parts) else { return Vec::new() };
-    let mut encodings: HashMap<usize, Option<u8>> = HashMap::new();
+    let mut encodings: HashMap<usize, Option<(u8, bool)>> = HashMap::new();
     let mut found = Vec::new();
     let mut at = 0usize;
     while let Some(length) = number_at(frames, at..at + 4) {
@@ -41,11 +41,13 @@ pub fn functions(parts: &Parts<'_>) -> Vec<(u64, u64)> {
         let Some(next) = entry.checked_add(length).filter(|&next| next <= frames.len()) else { break };
         if let Some(distance @ 1..) = number_at(frames, entry..entry + 4)
             && let Some(cie) = usize::try_from(distance).ok().and_then(|distance| entry.checked_sub(distance))
-            && let Some(encoding) = *encodings.entry(cie).or_insert_with(|| encoding(frames, cie))
+            && let Some((encoding, is_signal)) = *encodings.entry(cie).or_insert_with(|| encoding(frames, cie))
         {
             let place = base.wrapping_add(entry as u64 + 4);
             let bytes = frames.get(entry + 4..next).unwrap_or(&[]);
-            found.extend(function(parts, encoding, place, bytes));
+            let function = function(parts, encoding, place, bytes);
+            // A signal's return begins one byte early, so that unwinders find it by the address before.
+            found.extend(function.map(|(start, size)| if is_signal { (start + 1, size - 1) } else { (start, size) }));
         }
         at = next;
     }
@@ -64,8 +66,8 @@ fn frames<'a>(parts: &Parts<'a>) -> Option<(u64, &'a [u8])> {
     Some((start, parts.at(start)?))
 }
 
-/// How a CIE says that its functions' addresses are written: `R` in the augmentation.
-fn encoding(frames: &[u8], cie: usize) -> Option<u8> {
+/// How a CIE says that its functions' addresses are written, `R` in the augmentation; and whether they are returns from signals, `S`.
+fn encoding(frames: &[u8], cie: usize) -> Option<(u8, bool)> {
     let length = usize::try_from(number_at(frames, cie..cie.checked_add(4)?)?).ok()?;
     let mut bytes = frames.get(cie + 4..)?.get(..length)?;
     // Identifier 0 and the version.
@@ -76,16 +78,17 @@ fn encoding(frames: &[u8], cie: usize) -> Option<u8> {
     bytes = bytes.get(5..)?;
     let end = memchr::memchr(0, bytes)?;
     let (augmentation, mut rest) = (bytes.get(..end)?, bytes.get(end + 1..)?);
-    let Some(letters) = augmentation.strip_prefix(b"z") else { return Some(ABSOLUTE) };
+    let Some(letters) = augmentation.strip_prefix(b"z") else { return Some((ABSOLUTE, false)) };
     // Two alignments, the return address's register, the augmentation's length.
     for _ in 0..2 {
         rest = skip_leb(rest)?;
     }
     rest = if version == 1 { rest.get(1..)? } else { skip_leb(rest)? };
     rest = skip_leb(rest)?;
+    let is_signal = letters.contains(&b'S');
     for letter in letters {
         match letter {
-            b'R' => return rest.first().copied(),
+            b'R' => return Some((*rest.first()?, is_signal)),
             b'L' => rest = rest.get(1..)?,
             b'P' => {
                 let format = *rest.first()?;
@@ -95,7 +98,7 @@ fn encoding(frames: &[u8], cie: usize) -> Option<u8> {
             _ => return None,
         }
     }
-    Some(ABSOLUTE)
+    Some((ABSOLUTE, is_signal))
 }
 
 fn skip_leb(bytes: &[u8]) -> Option<&[u8]> {
@@ -136,5 +139,5 @@ fn pointer(parts: &Parts<'_>, encoding: u8, place: u64, bytes: &[u8]) -> Option<
 fn function(parts: &Parts<'_>, encoding: u8, place: u64, bytes: &[u8]) -> Option<(u64, u64)> {
     let (start, size) = pointer(parts, encoding, place, bytes)?;
     let (length, _) = pointer(parts, encoding & FORMAT, 0, bytes.get(size..)?)?;
-    (length > 0).then_some((start, length))
+    (length > 1 && start.checked_add(length).is_some()).then_some((start, length))
 }

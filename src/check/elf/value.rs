@@ -1,9 +1,7 @@
 //! What is known of a register or a stack slot at one point of a function.
 
-use std::collections::BTreeMap;
-
 /// Constants that one value may have. More than these are "not known".
-const MOST_CONSTANTS: usize = 6;
+const MOST_CONSTANTS: usize = 4;
 
 /// Stack slots kept in mind.
 const MOST_SLOTS: usize = 64;
@@ -138,7 +136,7 @@ pub struct State {
     /// By their numbers in instructions.
     registers: [Value; 16],
     /// By bytes from where the stack pointer was at the function's start.
-    slots: BTreeMap<i64, Value>,
+    slots: Vec<(i64, Value)>,
     /// Whether slots of the caller still have what it put there unless `slots` says otherwise.
     knows_entry: bool,
 }
@@ -147,9 +145,13 @@ impl State {
     /// The number of the stack pointer.
     pub const SP: u8 = 4;
 
-    /// Nothing is known.
+    /// Nothing is known, but that there is a stack.
     pub fn unknown() -> State {
-        State { registers: [Value::Any; 16], slots: BTreeMap::new(), knows_entry: false }
+        /// Far from where the stack is that a function begins with.
+        const ELSEWHERE: i64 = 1 << 40;
+        let mut state = State { registers: [Value::Any; 16], slots: Vec::new(), knows_entry: false };
+        state.set(Self::SP, Value::Stack(ELSEWHERE));
+        state
     }
 
     /// At a function's first instruction.
@@ -158,7 +160,7 @@ impl State {
         for (number, register) in registers.iter_mut().enumerate() {
             *register = Value::Entry(Parameter::Register(number as u8), 64);
         }
-        let mut state = State { registers, slots: BTreeMap::new(), knows_entry: true };
+        let mut state = State { registers, slots: Vec::new(), knows_entry: true };
         state.set(Self::SP, Value::Stack(0));
         state
     }
@@ -177,8 +179,8 @@ impl State {
 
     /// What stands on the stack.
     pub fn load(&self, at: i64) -> Value {
-        match self.slots.get(&at) {
-            Some(&value) => value,
+        match self.slots.binary_search_by_key(&at, |&(at, _)| at).ok().and_then(|index| self.slots.get(index)) {
+            Some(&(_, value)) => value,
             None if at > 0 && self.knows_entry => Value::Entry(Parameter::Slot(at), 64),
             None => Value::Any,
         }
@@ -186,30 +188,39 @@ impl State {
 
     /// Writes to the stack.
     pub fn store(&mut self, at: i64, value: Value) {
-        if self.slots.len() < MOST_SLOTS || self.slots.contains_key(&at) {
-            self.slots.insert(at, value);
-        } else {
+        match self.slots.binary_search_by_key(&at, |&(at, _)| at) {
+            Ok(index) => {
+                if let Some(slot) = self.slots.get_mut(index) {
+                    slot.1 = value;
+                }
+            }
+            Err(index) if self.slots.len() < MOST_SLOTS => self.slots.insert(index, (at, value)),
             // What is forgotten must not look like the caller's.
-            self.knows_entry = false;
+            Err(_) => self.knows_entry = false,
         }
     }
 
     /// Takes in what is known on another way here; whether anything changed.
     pub fn join(&mut self, other: &State) -> bool {
+        if self == other {
+            return false;
+        }
         let mut changed = false;
         for (mine, theirs) in self.registers.iter_mut().zip(&other.registers) {
             let joined = mine.join(*theirs);
             changed |= joined != *mine;
             *mine = joined;
         }
-        let all: Vec<i64> = self.slots.keys().chain(other.slots.keys()).copied().collect();
+        let mut slots: Vec<(i64, Value)> = Vec::with_capacity(self.slots.len());
+        let mut all: Vec<i64> = self.slots.iter().chain(&other.slots).map(|&(at, _)| at).collect();
+        all.sort_unstable();
+        all.dedup();
         for at in all {
-            let joined = self.load(at).join(other.load(at));
-            if self.slots.get(&at) != Some(&joined) && self.load(at) != joined {
-                changed = true;
-            }
-            self.slots.insert(at, joined);
+            let (mine, joined) = (self.load(at), self.load(at).join(other.load(at)));
+            changed |= mine != joined;
+            slots.push((at, joined));
         }
+        self.slots = slots;
         if self.knows_entry && !other.knows_entry {
             self.knows_entry = false;
             changed = true;

@@ -96,15 +96,16 @@ const OPTIONAL: &[&str] = &[
 const OPTIONAL_DIRECT: &[&str] = &["getrandom", "sched_getaffinity", "set_robust_list", "gettid"];
 
 /// Callers that are known to do without a call: by the names of their files.
-const KNOWN: &[(&str, &[&str], &str)] = &[(
-    "getrandom",
+const KNOWN: &[(&str, &[&str], &str)] = &[
+    ("_sysctl", &["libuv.so", "libnode.so", "node"], "it is the last of several ways to random bytes"),
+    ("getrandom",
     &[
         "bash", "cp", "install", "ln", "mktemp", "mv", "shred", "shuf", "sort", "ipcmk", "mcookie", "uuidd", "libuuid.so",
         "libsystemd.so", "libsystemd-", "systemd", "udevadm", "libudev.so", "libblkid.so", "libcrypto.so", "libgcrypt.so",
         "libgnutls.so", "libexpat.so", "libuv.so", "libnode.so", "node", "python3", "libpython3", "perl", "libapt-pkg.so",
     ],
-    "this caller reads /dev/urandom instead",
-)];
+    "this caller reads /dev/urandom instead"),
+];
 
 /// Calls from this version on are younger than most libcs and hosts: who makes one by `syscall()` expects its absence.
 const YOUNG: &str = "5.0";
