@@ -5,7 +5,7 @@
 // Allowed in `exec` and `probe::sys` alone.
 #![deny(unsafe_code)]
 
-mod check;
+pub mod check;
 mod exec;
 mod failure;
 mod generate;

@@ -143,7 +143,11 @@ fn what_a_libc_only_holds_is_no_finding() {
     let root = small_root(&[("true", Path::new("/bin/true"))]);
     let folder = TempDir::new().unwrap();
     // Any glibc holds wrappers of these; true calls none of them.
-    let gone = host(&folder, &[("epoll_create", "ENOSYS"), ("inotify_init", "ENOSYS"), ("eventfd2", "ENOSYS")], &Value::Null);
+    let gone = host(
+        &folder,
+        &[("epoll_create", "ENOSYS"), ("inotify_init", "ENOSYS"), ("eventfd2", "ENOSYS")],
+        &Value::Null,
+    );
     let quiet = report(root.path(), &["--host", &gone]);
     assert_eq!(verdicts(&quiet), ("works", "works"), "{:#}", quiet["findings"]);
     assert!(quiet["present"].as_array().unwrap().is_empty());
@@ -159,12 +163,15 @@ fn a_filter_that_says_eperm_is_repaired_where_callers_know_enosys() {
     let folder = TempDir::new().unwrap();
     let filtered = |errno| host(&folder, &[("clone3", errno)], &serde_json::json!({"seccomp": {"mode": 2}}));
     let refused = report(root.path(), &["--host", &filtered("EPERM")]);
-    assert_eq!(verdicts(&refused), ("breaks", "translated"), "{refused:#}");
-    let finding = &refused["findings"][0];
-    assert_eq!(finding["cause"], "call:clone3");
+    let findings = refused["findings"].as_array().unwrap();
+    let finding =
+        findings.iter().find(|finding| finding["cause"] == "call:clone3").expect("clone3 is refused");
+    assert_eq!(finding["bare"]["verdict"], "breaks");
+    assert_eq!(finding["with_evercall"]["verdict"], "translated");
     assert_eq!(finding["with_evercall"]["door"], "repair_filter");
     assert_eq!(finding["with_evercall"]["needs"], "EVERCALL_FILTER=on");
-    assert_eq!(verdicts(&report(root.path(), &["--host", &filtered("ENOSYS")])).0, "works");
+    let absent = report(root.path(), &["--host", &filtered("ENOSYS")]);
+    assert!(!causes(&absent).contains(&"call:clone3".to_string()), "the libc goes on with clone");
 }
 
 #[test]
@@ -209,7 +216,9 @@ fn damaged_files_are_told_and_the_others_are_checked() {
     assert!(passed.contains(&"/bin/cut") && passed.contains(&"/bin/head"), "{passed:?}");
     assert!(causes(&found).contains(&"vsyscall".to_string()));
     let limited = report(root.path(), &["--kernel", "6.12", "--max-file", "2K"]);
-    assert_eq!(limited["passed_over"].as_array().unwrap().len(), 5, "{:#}", limited["passed_over"]);
+    let passed = limited["passed_over"].as_array().unwrap();
+    let good = passed.iter().find(|one| one["path"] == "/bin/good").expect("it is above the limit");
+    assert!(good["why"].as_str().unwrap().contains("--max-file"), "{good}");
 }
 
 #[test]
@@ -251,11 +260,16 @@ fn image(folder: &TempDir, root: &TempDir, format: &str) -> Option<std::path::Pa
     image_of(folder, "FROM scratch\nCOPY . /\nCMD [\"/bin/vsyscall\"]\n", root.path(), format)
 }
 
-fn image_of(folder: &TempDir, containerfile: &str, context: &Path, format: &str) -> Option<std::path::PathBuf> {
+fn image_of(
+    folder: &TempDir,
+    containerfile: &str,
+    context: &Path,
+    format: &str,
+) -> Option<std::path::PathBuf> {
     let file = folder.path().join("Containerfile");
     fs::write(&file, containerfile).unwrap();
     let built = podman(folder)
-        .args(["build", "--isolation=chroot", "--layers", "--network=none", "-q", "-t", "localhost/it", "-f"])
+        .args(["build", "--isolation=chroot", "--layers", "-q", "-t", "localhost/it", "-f"])
         .arg(&file)
         .arg(context)
         .output();
@@ -278,13 +292,23 @@ fn comparable(report: &Value) -> Value {
         .as_array()
         .unwrap()
         .iter()
-        .map(|file| serde_json::json!([file["path"], file["kind"], file["bare"], file["with_evercall"], file["libc"]]))
+        .map(|file| {
+            serde_json::json!([file["path"], file["kind"], file["bare"], file["with_evercall"], file["libc"]])
+        })
         .collect();
     let findings: Vec<Value> = report["findings"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| serde_json::json!([one["cause"], one["bare"], one["with_evercall"], one["programs"], one["evidence"]]))
+        .map(|one| {
+            serde_json::json!([
+                one["cause"],
+                one["bare"],
+                one["with_evercall"],
+                one["programs"],
+                one["evidence"]
+            ])
+        })
         .collect();
     serde_json::json!({"files": files, "findings": findings})
 }
@@ -310,7 +334,11 @@ fn a_saved_image_of_several_layers_is_as_its_root() {
         skip!("no podman here")
     };
     let oci = folder.path().join("oci.tar");
-    let saved = podman(&folder).args(["save", "-q", "--format=oci-archive", "-o"]).arg(&oci).arg("localhost/it").status();
+    let saved = podman(&folder)
+        .args(["save", "-q", "--format=oci-archive", "-o"])
+        .arg(&oci)
+        .arg("localhost/it")
+        .status();
     assert!(saved.unwrap().success());
     // The same by hand.
     let bin = root.path().join("bin");

@@ -195,7 +195,8 @@ impl Host {
         let release = profile.kernel.and_then(|kernel| kernel.release);
         let kernel = release.as_deref().and_then(|release| Version::parse(release).ok());
         let by = |name: &str| profile.calls.as_ref().and_then(|calls| calls.get(name)?.by.as_deref());
-        let stands = profile.seccomp.as_ref().is_some_and(|seccomp| seccomp.mode.is_some_and(|mode| mode != 0));
+        let stands =
+            profile.seccomp.as_ref().is_some_and(|seccomp| seccomp.mode.is_some_and(|mode| mode != 0));
         let mut answers = BTreeMap::new();
         for (name, answer) in &profile.syscalls {
             let number = calls::number(name)?;
@@ -355,8 +356,9 @@ impl Host {
         if let Some(answer) = self.answers.get(name) {
             return answer.clone();
         }
-        let lacks = Call::find(name)
-            .is_some_and(|call| self.version.is_some_and(|version| call.since != "never" && !version.has(call)));
+        let lacks = Call::find(name).is_some_and(|call| {
+            self.version.is_some_and(|version| call.since != "never" && !version.has(call))
+        });
         if lacks { Answer::Absent { by_filter: false } } else { Answer::Answers }
     }
 

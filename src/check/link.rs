@@ -226,7 +226,8 @@ impl<'a> Objects<'a> {
         let mut folders = Vec::new();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
-            let Some(pattern) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t'])) else {
+            let Some(pattern) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t']))
+            else {
                 folders.extend(split(line));
                 continue;
             };
@@ -241,7 +242,9 @@ impl<'a> Objects<'a> {
                 .map(|node| node.entry.path.clone())
                 .filter(|path| {
                     let found = path.file_name().unwrap_or_default().to_string_lossy();
-                    found.len() >= before.len() + after.len() && found.starts_with(before) && found.ends_with(after)
+                    found.len() >= before.len() + after.len()
+                        && found.starts_with(before)
+                        && found.ends_with(after)
                 })
                 .collect();
             for file in fits {
@@ -293,9 +296,23 @@ fn standard(architecture: Architecture) -> &'static [&'static str] {
             "/usr/lib",
             "/lib/i386-linux-gnu/i686/cmov",
         ],
-        Architecture::Aarch64 => &["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"],
+        Architecture::Aarch64 => &[
+            "/lib/aarch64-linux-gnu",
+            "/usr/lib/aarch64-linux-gnu",
+            "/lib64",
+            "/usr/lib64",
+            "/lib",
+            "/usr/lib",
+        ],
         Architecture::X32 => &["/lib/x86_64-linux-gnux32", "/libx32", "/usr/libx32"],
-        _ => &["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"],
+        _ => &[
+            "/lib/x86_64-linux-gnu",
+            "/usr/lib/x86_64-linux-gnu",
+            "/lib64",
+            "/usr/lib64",
+            "/lib",
+            "/usr/lib",
+        ],
     }
 }
 

@@ -35,7 +35,8 @@ pub fn check(options: &CheckOptions) -> Result<(), Failure> {
     // The host is asked before there are threads: its questions are asked in children.
     let host = Host::find(options)?;
     let target = Target::open(&options.target, options.platform.as_deref(), &limits)?;
-    let jobs = options.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let jobs =
+        options.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let report = report(&target, host, options, &limits, jobs)?;
     let text = match options.format {
         Format::Table => {

@@ -234,7 +234,10 @@ impl Report {
             Err(missing) => StartVerdict {
                 command: start.command.clone(),
                 program: None,
-                bare: Bare { verdict: Verdict::Breaks, outcome: format!("exit 127 ({missing}: not found)") },
+                bare: Bare {
+                    verdict: Verdict::Breaks,
+                    outcome: format!("exit 127 ({}: not found)", shown(Path::new(missing))),
+                },
                 with_evercall: Verdict::Breaks,
             },
         });
@@ -244,8 +247,11 @@ impl Report {
         let alone = matches!(target, Target::File(_));
         let counted = || groups.iter().filter(|group| alone || !group.everywhere);
         let bare = counted().map(|group| group.bare.verdict).max().unwrap_or(Verdict::Works).max(start_bare);
-        let under =
-            counted().map(|group| group.with_evercall.verdict).max().unwrap_or(Verdict::Works).max(start_under);
+        let under = counted()
+            .map(|group| group.with_evercall.verdict)
+            .max()
+            .unwrap_or(Verdict::Works)
+            .max(start_under);
         let judged = match (options.bare, options.with_evercall || found.carries_evercall) {
             (true, _) | (false, false) => "bare",
             (false, true) => "with_evercall",
@@ -311,7 +317,8 @@ impl Maker {
             },
             needs,
         };
-        let everywhere = findings.iter().any(|finding| finding.everywhere && finding.bare.verdict == bare.verdict);
+        let everywhere =
+            findings.iter().any(|finding| finding.everywhere && finding.bare.verdict == bare.verdict);
         let elf = unit.loaded.modules.first().map(|id| objects.get(*id).elf());
         let libc = objects.libc(&unit.loaded).map(|(kind, version)| libc_name(kind, version));
         for path in &unit.paths {
@@ -333,11 +340,11 @@ impl Maker {
         }
         let files: Vec<usize> = (first..self.files.len()).collect();
         for finding in findings {
-            self.add(finding, unit.path(), &files);
+            self.add(finding, &files);
         }
     }
 
-    fn add(&mut self, finding: Finding, file: &Path, files: &[usize]) {
+    fn add(&mut self, finding: Finding, files: &[usize]) {
         let key = (
             finding.cause.clone(),
             finding.bare.clone(),
@@ -345,15 +352,15 @@ impl Maker {
             finding.under.door,
             finding.under.needs,
         );
-        let (kept, evidence, all) = self.groups.entry(key).or_insert_with(|| (finding.clone(), Vec::new(), Vec::new()));
-        // The same title for all: the shortest evidence of who is worst off.
+        let (kept, evidence, all) =
+            self.groups.entry(key).or_insert_with(|| (finding.clone(), Vec::new(), Vec::new()));
+        // One title for all, whatever order they came in.
         if finding.title < kept.title {
             kept.title.clone_from(&finding.title);
         }
         if evidence.len() < EVIDENCE && !evidence.contains(&finding.evidence) {
             evidence.push(finding.evidence);
         }
-        let _ = file;
         all.extend_from_slice(files);
     }
 
@@ -367,7 +374,11 @@ impl Maker {
             interpreter: None,
             gains_rights: false,
             bare: works(),
-            with_evercall: UnderFile { verdict: Verdict::Works, outcome: "works".to_string(), needs: Vec::new() },
+            with_evercall: UnderFile {
+                verdict: Verdict::Works,
+                outcome: "works".to_string(),
+                needs: Vec::new(),
+            },
             everywhere: false,
             unknown_calls: 0,
             guessed: false,
@@ -402,7 +413,7 @@ impl Maker {
                 verdict.bare = bare;
                 verdict.everywhere = true;
                 self.files.push(verdict);
-                self.add(finding, &script.path, &[self.files.len() - 1]);
+                self.add(finding, &[self.files.len() - 1]);
             }
         }
     }
@@ -514,16 +525,17 @@ fn notes(target: &Target, found: &Found) -> Vec<String> {
 fn passed_over(scanned: &Scanned, found: &Found) -> Vec<PassedOver> {
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     let of = |(path, why): &(PathBuf, String)| PassedOver { path: text(path), why: why.clone() };
-    let damaged = found.damaged.iter().map(|(path, why)| PassedOver {
-        path: text(path),
-        why: format!("it is a damaged ELF file: {why}"),
-    });
+    let damaged = found
+        .damaged
+        .iter()
+        .map(|(path, why)| PassedOver { path: text(path), why: format!("it is a damaged ELF file: {why}") });
     scanned.passed_over.iter().map(of).chain(damaged).collect()
 }
 
 fn present(objects: &Objects<'_>, host: &Host, used: &BTreeSet<&'static str>) -> Vec<Present> {
     let all = used::present(objects);
-    let refused = |name: &&'static str| host.answer(name) != super::host::Answer::Answers && !used.contains(name);
+    let refused =
+        |name: &&'static str| host.answer(name) != super::host::Answer::Answers && !used.contains(name);
     let of = |(name, ids): (&'static str, BTreeSet<usize>)| {
         let example = ids.iter().next().map(|id| objects.get(*id).path.to_string_lossy().into_owned());
         Present { call: name, files: ids.len(), example: example.unwrap_or_default() }

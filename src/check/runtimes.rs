@@ -23,7 +23,8 @@ pub struct Runtime {
 
 /// Whether the text of a file tells a runtime's version.
 pub fn wants(path: &Path) -> bool {
-    path.ends_with("release") && path.parent().is_some_and(|home| home != Path::new("/") && home != Path::new("/etc"))
+    path.ends_with("release")
+        && path.parent().is_some_and(|home| home != Path::new("/") && home != Path::new("/etc"))
         || path.ends_with("node/node_version.h")
 }
 
@@ -36,7 +37,9 @@ pub fn find(tree: &Tree<Content>) -> BTreeMap<PathBuf, Runtime> {
         let runtime = match name.as_ref() {
             "libjvm.so" => java(tree, path),
             "libcoreclr.so" => dotnet(path),
-            "node" | "nodejs" if path.parent().is_some_and(|folder| folder.ends_with("bin")) => nodejs(tree, path),
+            "node" | "nodejs" if path.parent().is_some_and(|folder| folder.ends_with("bin")) => {
+                nodejs(tree, path)
+            }
             _ => node.content.looked().and_then(|looked| automaxprocs(&looked.analysis)),
         };
         if let Some(runtime) = runtime {
@@ -57,7 +60,8 @@ pub fn find(tree: &Tree<Content>) -> BTreeMap<PathBuf, Runtime> {
 
 /// A home's `release`: `JAVA_VERSION="1.8.0_181"`, `"11.0.9"`.
 fn java(tree: &Tree<Content>, libjvm: &Path) -> Option<Runtime> {
-    let text = libjvm.ancestors().skip(1).take(6).find_map(|home| tree.at(&home.join("release"))?.content.text())?;
+    let text =
+        libjvm.ancestors().skip(1).take(6).find_map(|home| tree.at(&home.join("release"))?.content.text())?;
     let text = String::from_utf8_lossy(text);
     let version = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?.trim_matches('"');
     let numbers: Vec<u32> =
@@ -90,16 +94,25 @@ fn nodejs(tree: &Tree<Content>, node: &Path) -> Option<Runtime> {
         words.next()?.parse().ok()
     };
     let (major, minor) = (number("NODE_MAJOR_VERSION")?, number("NODE_MINOR_VERSION")?);
-    ((major, minor) < (20, 3)).then(|| Runtime { name: "Node", version: format!("{major}.{minor}"), by_libc: true })
+    ((major, minor) < (20, 3)).then(|| Runtime {
+        name: "Node",
+        version: format!("{major}.{minor}"),
+        by_libc: true,
+    })
 }
 
 fn automaxprocs(analysis: &Analysis) -> Option<Runtime> {
     let Analysis::Elf(elf) = analysis else { return None };
     let modules = elf.go.as_ref()?.modules.iter();
     let module = modules.into_iter().find(|module| module.path == "go.uber.org/automaxprocs")?;
-    let mut numbers = module.version.trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
+    let mut numbers =
+        module.version.trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
     let version = (numbers.next()??, numbers.next()??);
-    (version < (1, 5)).then(|| Runtime { name: "automaxprocs", version: clean(&module.version), by_libc: false })
+    (version < (1, 5)).then(|| Runtime {
+        name: "automaxprocs",
+        version: clean(&module.version),
+        by_libc: false,
+    })
 }
 
 fn clean(version: &str) -> String {

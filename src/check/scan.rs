@@ -103,9 +103,8 @@ pub fn scan(
                 for job in receive {
                     let digest: [u8; 32] = Sha256::digest(&job.bytes).into();
                     let content = known.lock().entry(digest).or_default().clone();
-                    let looked = content.get_or_init(|| {
-                        Arc::new(Looked { analysis: analyse(&job.bytes, &job.path) })
-                    });
+                    let looked =
+                        content.get_or_init(|| Arc::new(Looked { analysis: analyse(&job.bytes, &job.path) }));
                     let _ = job.slot.set(looked.clone());
                 }
             });
@@ -115,7 +114,9 @@ pub fn scan(
         let mut texts = 0;
         root::walk(root, limits, progress, &mut |entry, content| {
             let kept = match entry.kind {
-                Kind::File => file(entry, content, limits, &gate, &send, &mut scanned, &mut texts, wanted, analyse)?,
+                Kind::File => {
+                    file(entry, content, limits, &gate, &send, &mut scanned, &mut texts, wanted, analyse)?
+                }
                 _ => Content::Nothing,
             };
             scanned.tree.insert(entry.clone(), kept);
@@ -172,8 +173,7 @@ fn file(
             scanned.passed_over.push((entry.path.clone(), fault(error)));
             return Ok(Content::Nothing);
         }
-        let looked =
-            Looked { analysis: analyse(&first, &entry.path) };
+        let looked = Looked { analysis: analyse(&first, &entry.path) };
         let _ = slot.set(Arc::new(looked));
         return Ok(Content::Looked(slot));
     }

@@ -1,8 +1,8 @@
 //! What is checked: a file, a directory, or an image.
 
 use super::elf::analyse;
-use super::{link, runtimes};
 use super::scan::{self, Scanned};
+use super::{link, runtimes};
 use crate::failure::Failure;
 use crate::image::root::Root;
 use crate::image::tar_entries::shown;
@@ -84,7 +84,8 @@ impl Target {
         match self {
             Target::Image(image, at) => {
                 let named = |(_, variant): (usize, &Variant)| {
-                    let name = variant.reference.as_deref().map(|name| format!(" ({})", shown(Path::new(name))));
+                    let name =
+                        variant.reference.as_deref().map(|name| format!(" ({})", shown(Path::new(name))));
                     format!("{}{}", variant.platform, name.unwrap_or_default())
                 };
                 image.variants.iter().enumerate().filter(|(other, _)| other != at).map(named).collect()
@@ -113,7 +114,14 @@ impl Target {
             }
         };
         let bar = bar("checking", size);
-        let scanned = scan::scan(root, limits, jobs, &bar, &|path| link::wants(path) || runtimes::wants(path), &analyse);
+        let scanned = scan::scan(
+            root,
+            limits,
+            jobs,
+            &bar,
+            &|path| link::wants(path) || runtimes::wants(path),
+            &analyse,
+        );
         bar.finish_and_clear();
         scanned
     }
@@ -155,11 +163,8 @@ fn file(path: &Path, limits: &Limits) -> Result<Scanned, Failure> {
 /// Draws on standard error, and only if that is a terminal.
 fn bar(what: &'static str, length: u64) -> ProgressBar {
     let bar = if length > 0 { ProgressBar::new(length) } else { ProgressBar::new_spinner() };
-    let template = if length > 0 {
-        "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}"
-    } else {
-        "{spinner} {msg} {bytes}"
-    };
+    let template =
+        if length > 0 { "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}" } else { "{spinner} {msg} {bytes}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }

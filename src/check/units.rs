@@ -84,7 +84,14 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
                         }
                         let privileged = gains(&node.entry, as_root);
                         found.gaining += usize::from(gains(&node.entry, false));
-                        let at = add(&mut found.units, &mut known, &node.entry, objects.load(id, &node.entry.path), privileged, form);
+                        let at = add(
+                            &mut found.units,
+                            &mut known,
+                            &node.entry,
+                            objects.load(id, &node.entry.path),
+                            privileged,
+                            form,
+                        );
                         by_path.insert(node.entry.path.clone(), at);
                     }
                     _ => {}
@@ -103,7 +110,9 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
     }
     let lookup = Lookup { tree, by_path: &by_path, path: target.variable("PATH").unwrap_or(PATH) };
     for node in tree.nodes() {
-        let Some(Analysis::Script(_)) = node.content.looked().map(|looked| &looked.analysis) else { continue };
+        let Some(Analysis::Script(_)) = node.content.looked().map(|looked| &looked.analysis) else {
+            continue;
+        };
         if node.entry.mode & 0o111 != 0 {
             found.scripts.push(Script { path: node.entry.path.clone(), runs: lookup.script(node, 0) });
         }
@@ -178,7 +187,9 @@ impl Lookup<'_> {
         let folders = self.path.split(':').filter(|folder| folder.starts_with('/'));
         let here = folders.map(|folder| Path::new(folder).join(command));
         let runs = |path: &PathBuf| {
-            self.tree.resolve(path).is_some_and(|node| node.entry.kind == Kind::File && node.entry.mode & 0o111 != 0)
+            self.tree
+                .resolve(path)
+                .is_some_and(|node| node.entry.kind == Kind::File && node.entry.mode & 0o111 != 0)
         };
         match here.clone().find(runs) {
             Some(path) => self.program(&path, depth),
@@ -203,7 +214,8 @@ fn start(target: &Target, lookup: &Lookup<'_>) -> Option<Start> {
 
 fn carries_evercall(target: &Target, tree: &Tree<Content>) -> bool {
     let is_there = |path: &str| {
-        path.ends_with("libevercall.so") && tree.resolve(Path::new(path)).is_some_and(|node| node.content.looked().is_some())
+        path.ends_with("libevercall.so")
+            && tree.resolve(Path::new(path)).is_some_and(|node| node.content.looked().is_some())
     };
     let preload = target.variable("LD_PRELOAD").unwrap_or_default();
     let file = tree.resolve(Path::new("/etc/ld.so.preload")).and_then(|node| node.content.text());

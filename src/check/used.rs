@@ -100,14 +100,20 @@ pub fn of(loaded: &Loaded, objects: &Objects<'_>, memory: &mut Memory) -> Uses {
         libcs,
         uses: Uses::default(),
         seen: HashSet::new(),
-        visited: loaded.modules.iter().map(|id| vec![false; objects.get(*id).elf().code.functions.len()]).collect(),
+        visited: loaded
+            .modules
+            .iter()
+            .map(|id| vec![false; objects.get(*id).elf().code.functions.len()])
+            .collect(),
         stack: Vec::new(),
     };
     walk.run();
     let mut uses = walk.uses;
     // One of a kind is enough; those with a known function first.
     let mut kinds = BTreeSet::new();
-    uses.all.sort_by(|a, b| (a.what.key(), &a.how, a.object, a.site).cmp(&(b.what.key(), &b.how, b.object, b.site)));
+    uses.all.sort_by(|a, b| {
+        (a.what.key(), &a.how, a.object, a.site).cmp(&(b.what.key(), &b.how, b.object, b.site))
+    });
     uses.all.retain(|one| kinds.insert((one.what.key(), one.how.clone(), one.object)));
     uses
 }
@@ -251,7 +257,15 @@ impl Walk<'_> {
     }
 
     /// What a function of the libc leads to.
-    fn inside(&mut self, target: Id, function: u32, name: &str, by: Option<Id>, caller: Option<&str>, is_weak: bool) {
+    fn inside(
+        &mut self,
+        target: Id,
+        function: u32,
+        name: &str,
+        by: Option<Id>,
+        caller: Option<&str>,
+        is_weak: bool,
+    ) {
         let Some(by) = by else { return };
         let key = (self.libcs.clone(), target, function);
         let reached = match self.memory.inside.get(&key) {
@@ -343,7 +357,8 @@ fn call(architecture: Architecture, number: u32) -> Option<&'static Call> {
 
 /// Calls that a libc function of this name is for.
 fn calls_of_symbol(name: &str) -> impl Iterator<Item = &'static Call> {
-    let by_rule = RULES.iter().filter(move |rule| rule.symbols.contains(&name)).filter_map(|rule| rule.calls.first());
+    let by_rule =
+        RULES.iter().filter(move |rule| rule.symbols.contains(&name)).filter_map(|rule| rule.calls.first());
     let by_rule = by_rule.filter_map(|call| Call::find(call)).next();
     by_rule.or_else(|| Call::find(name).filter(|call| call.since != "never")).into_iter()
 }

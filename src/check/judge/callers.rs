@@ -49,7 +49,12 @@ use Fate::{Breaks, Degrades, Works};
 const INSIDE: &[(&str, Fate, Fate, &str)] = &[
     ("clone3", Works, Breaks, "pthread_create and posix_spawn fall back on clone after ENOSYS alone"),
     ("statx", Works, Breaks, "the libc falls back on fstatat after ENOSYS alone"),
-    ("faccessat2", Works, Breaks, "faccessat falls back after ENOSYS alone: `test -r`, make and bash say \"Operation not permitted\""),
+    (
+        "faccessat2",
+        Works,
+        Breaks,
+        "faccessat falls back after ENOSYS alone: `test -r`, make and bash say \"Operation not permitted\"",
+    ),
     ("fchmodat2", Works, Breaks, "fchmodat falls back after ENOSYS alone: \"tar: Cannot change mode\""),
     ("close_range", Works, Works, "closefrom closes one by one"),
     ("getrandom", Works, Works, "the libc goes on with less randomness of its own"),
@@ -79,16 +84,73 @@ const FUNCTIONS: &[(&str, Fate, Fate, &str)] = &[
 
 /// Calls that are young or often refused, so that who calls them is usually ready to do without.
 const OPTIONAL: &[&str] = &[
-    "add_key", "bpf", "cachestat", "close_range", "clone3", "copy_file_range", "execveat", "faccessat2", "fanotify_init",
-    "fchmodat2", "fsconfig", "fsmount", "fsopen", "fspick", "futex_requeue", "futex_wait", "futex_waitv",
-    "futex_wake", "get_mempolicy", "io_uring_enter", "io_uring_register", "io_uring_setup", "kcmp", "keyctl",
-    "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "listmount", "map_shadow_stack",
-    "mbind", "membarrier", "memfd_create", "memfd_secret", "migrate_pages", "mlock2", "mount_setattr",
-    "move_mount", "move_pages", "mseal", "name_to_handle_at", "open_by_handle_at", "open_tree", "openat2",
-    "perf_event_open", "pidfd_getfd", "pidfd_open", "pidfd_send_signal", "pkey_alloc", "pkey_free",
-    "pkey_mprotect", "process_madvise", "process_mrelease", "process_vm_readv", "process_vm_writev",
-    "quotactl_fd", "renameat2", "request_key", "rseq", "sched_getattr", "sched_setattr", "seccomp",
-    "set_mempolicy", "set_mempolicy_home_node", "statmount", "statx", "userfaultfd", "lookup_dcookie",
+    "add_key",
+    "bpf",
+    "cachestat",
+    "close_range",
+    "clone3",
+    "copy_file_range",
+    "execveat",
+    "faccessat2",
+    "fanotify_init",
+    "fchmodat2",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "futex_requeue",
+    "futex_wait",
+    "futex_waitv",
+    "futex_wake",
+    "get_mempolicy",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "kcmp",
+    "keyctl",
+    "landlock_add_rule",
+    "landlock_create_ruleset",
+    "landlock_restrict_self",
+    "listmount",
+    "map_shadow_stack",
+    "mbind",
+    "membarrier",
+    "memfd_create",
+    "memfd_secret",
+    "migrate_pages",
+    "mlock2",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "mseal",
+    "name_to_handle_at",
+    "open_by_handle_at",
+    "open_tree",
+    "openat2",
+    "perf_event_open",
+    "pidfd_getfd",
+    "pidfd_open",
+    "pidfd_send_signal",
+    "pkey_alloc",
+    "pkey_free",
+    "pkey_mprotect",
+    "process_madvise",
+    "process_mrelease",
+    "process_vm_readv",
+    "process_vm_writev",
+    "quotactl_fd",
+    "renameat2",
+    "request_key",
+    "rseq",
+    "sched_getattr",
+    "sched_setattr",
+    "seccomp",
+    "set_mempolicy",
+    "set_mempolicy_home_node",
+    "statmount",
+    "statx",
+    "userfaultfd",
+    "lookup_dcookie",
 ];
 
 /// By `syscall()` or an instruction callers are ready to do without these, too; by the libc function they are not: Apache
@@ -98,13 +160,42 @@ const OPTIONAL_DIRECT: &[&str] = &["getrandom", "sched_getaffinity", "set_robust
 /// Callers that are known to do without a call: by the names of their files.
 const KNOWN: &[(&str, &[&str], &str)] = &[
     ("_sysctl", &["libuv.so", "libnode.so", "node"], "it is the last of several ways to random bytes"),
-    ("getrandom",
-    &[
-        "bash", "cp", "install", "ln", "mktemp", "mv", "shred", "shuf", "sort", "ipcmk", "mcookie", "uuidd", "libuuid.so",
-        "libsystemd.so", "libsystemd-", "systemd", "udevadm", "libudev.so", "libblkid.so", "libcrypto.so", "libgcrypt.so",
-        "libgnutls.so", "libexpat.so", "libuv.so", "libnode.so", "node", "python3", "libpython3", "perl", "libapt-pkg.so",
-    ],
-    "this caller reads /dev/urandom instead"),
+    (
+        "getrandom",
+        &[
+            "bash",
+            "cp",
+            "install",
+            "ln",
+            "mktemp",
+            "mv",
+            "shred",
+            "shuf",
+            "sort",
+            "ipcmk",
+            "mcookie",
+            "uuidd",
+            "libuuid.so",
+            "libsystemd.so",
+            "libsystemd-",
+            "systemd",
+            "udevadm",
+            "libudev.so",
+            "libblkid.so",
+            "libcrypto.so",
+            "libgcrypt.so",
+            "libgnutls.so",
+            "libexpat.so",
+            "libuv.so",
+            "libnode.so",
+            "node",
+            "python3",
+            "libpython3",
+            "perl",
+            "libapt-pkg.so",
+        ],
+        "this caller reads /dev/urandom instead",
+    ),
 ];
 
 /// Calls from this version on are younger than most libcs and hosts: who makes one by `syscall()` expects its absence.
@@ -112,12 +203,54 @@ const YOUNG: &str = "5.0";
 
 /// Calls that need a right which a container lacks anyhow, so that a filter's refusal takes nothing away.
 const PRIVILEGED: &[&str] = &[
-    "acct", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "clock_settime64", "create_module",
-    "delete_module", "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick",
-    "get_kernel_syms", "init_module", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "lookup_dcookie",
-    "mount", "mount_setattr", "move_mount", "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open",
-    "pivot_root", "query_module", "quotactl", "quotactl_fd", "reboot", "setdomainname", "setgroups", "sethostname",
-    "setns", "settimeofday", "stime", "swapoff", "swapon", "syslog", "umount", "umount2", "unshare", "vhangup",
+    "acct",
+    "adjtimex",
+    "bpf",
+    "chroot",
+    "clock_adjtime",
+    "clock_settime",
+    "clock_settime64",
+    "create_module",
+    "delete_module",
+    "fanotify_init",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "get_kernel_syms",
+    "init_module",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "lookup_dcookie",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "nfsservctl",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "pivot_root",
+    "query_module",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "setdomainname",
+    "setgroups",
+    "sethostname",
+    "setns",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+    "vhangup",
 ];
 
 /// What becomes of a caller, and why, where that is known. `oldest`: the oldest kernel that its libc is built for.
@@ -135,7 +268,10 @@ pub fn fate(
         return (Works, Some("it needs a right that a container lacks anyhow"));
     }
     let known = KNOWN.iter().find(|(name, files, _)| {
-        *name == call.name && files.iter().any(|known| file == *known || known.ends_with(['o', '-', '3']) && file.starts_with(known))
+        *name == call.name
+            && files
+                .iter()
+                .any(|known| file == *known || known.ends_with(['o', '-', '3']) && file.starts_with(known))
     });
     if let (Some((_, _, why)), Caller::Function { .. } | Caller::Direct) = (known, caller) {
         return (Works, Some(why));
@@ -151,7 +287,10 @@ pub fn fate(
             let oldest = oldest.or_else(|| Version::parse("2.6.0").ok());
             match (oldest.is_some_and(younger), refusal) {
                 (true, Refusal::Absent) => (Works, Some("the libc is built for kernels without it")),
-                (true, Refusal::Errno) => (Degrades, Some("the libc is built for kernels without it, and takes the errno for an answer")),
+                (true, Refusal::Errno) => (
+                    Degrades,
+                    Some("the libc is built for kernels without it, and takes the errno for an answer"),
+                ),
                 (false, _) => (Breaks, None),
             }
         }),
@@ -164,7 +303,11 @@ pub fn fate(
         Caller::Direct if OPTIONAL.contains(&call.name) || OPTIONAL_DIRECT.contains(&call.name) => {
             (Degrades, Some("callers usually do without"))
         }
-        Caller::Direct if refusal == Refusal::Absent && Version::parse(YOUNG).is_ok_and(|young| !young.has(call) && call.until.is_none() && call.since != "never") => {
+        Caller::Direct
+            if refusal == Refusal::Absent
+                && Version::parse(YOUNG)
+                    .is_ok_and(|young| !young.has(call) && call.until.is_none() && call.since != "never") =>
+        {
             (Degrades, Some("it is young, so that callers usually do without"))
         }
         Caller::Direct => (Breaks, None),

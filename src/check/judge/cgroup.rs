@@ -7,10 +7,13 @@ pub fn judge(unit: &Unit, context: &Context<'_>) -> Option<Finding> {
         return None;
     }
     let runtime = unit.paths.iter().find_map(|path| context.runtimes.get(path))?;
-    let outcome = format!("{} {} does not see its limits, and takes the whole machine", runtime.name, runtime.version);
+    let outcome =
+        format!("{} {} does not see its limits, and takes the whole machine", runtime.name, runtime.version);
     let bare = Bare { verdict: Verdict::Degrades, outcome };
     let under = match rule("cgroup_v1") {
-        Some(rule) if runtime.by_libc && unit.form != Form::Static && !unit.is_privileged => Under::by(rule, Door::File),
+        Some(rule) if runtime.by_libc && unit.form != Form::Static && !unit.is_privileged => {
+            Under::by(rule, Door::File)
+        }
         _ => Under::same(&bare),
     };
     let advice = match under.rule {

@@ -8,7 +8,11 @@ const MOST_FILES: u64 = 1 << 20;
 
 /// Programs that do something for each descriptor that may be open: by name, and what becomes of them.
 const COUNTERS: &[(&str, Verdict, &str)] = &[
-    ("python2", Verdict::Degrades, "subprocess with close_fds closes each descriptor that may be open: minutes a child"),
+    (
+        "python2",
+        Verdict::Degrades,
+        "subprocess with close_fds closes each descriptor that may be open: minutes a child",
+    ),
     ("rpm", Verdict::Degrades, "each scriptlet closes each descriptor that may be open: installs take hours"),
     ("yum", Verdict::Degrades, "each scriptlet closes each descriptor that may be open: installs take hours"),
     ("slapd", Verdict::Breaks, "it allocates memory for each descriptor that may be open, and aborts"),
@@ -48,7 +52,8 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
     }
     let shared = SHARED.iter().find_map(|name| uses.imports.get_key_value(*name));
     if let (Some(false), Some((symbol, by))) = (context.host.dev_shm, shared) {
-        let bare = Bare { verdict: Verdict::Breaks, outcome: format!("{symbol} fails with ENOSYS or ENOENT") };
+        let bare =
+            Bare { verdict: Verdict::Breaks, outcome: format!("{symbol} fails with ENOSYS or ENOENT") };
         let shared = |rule: &evercall_rules::table::Rule| rule.symbols.contains(&symbol.as_str());
         let under = match evercall_rules::table::RULES.iter().find(|rule| shared(rule)) {
             Some(rule) if unit.takes_preload(context) => Under::by(rule, Door::Symbol),

@@ -1,7 +1,7 @@
 //! Whether a program starts at all: architecture, interpreter, libraries, and the oldest kernel that its libc takes.
 
 use super::{Bare, Class, Context, Evidence, Finding, Form, Under, Unit, Verdict};
-use crate::check::elf::facts::{Architecture, ExecutableStack, Kind, KernelVersion, LibcKind};
+use crate::check::elf::facts::{Architecture, ExecutableStack, KernelVersion, Kind, LibcKind};
 use crate::image::tar_entries::shown;
 use crate::simulate::calls::Version;
 use std::path::Path;
@@ -110,7 +110,10 @@ pub fn judge(unit: &Unit, context: &Context<'_>) -> Vec<Finding> {
                 "executable_stack".to_string(),
                 Class::ExecutableStack,
                 "it asks for an executable stack, which glibc from 2.41 on refuses at run time".to_string(),
-                Bare { verdict: Verdict::Degrades, outcome: "dlopen: cannot enable executable stack".to_string() },
+                Bare {
+                    verdict: Verdict::Degrades,
+                    outcome: "dlopen: cannot enable executable stack".to_string(),
+                },
                 "GLIBC_TUNABLES=glibc.rtld.execstack=2 (EVERCALL_TUNABLES sets it for children), or patchelf --clear-execstack",
                 true,
                 here(),
@@ -129,7 +132,11 @@ fn minimum<'a>(unit: &Unit, context: &Context<'a>) -> Option<(KernelVersion, &'a
         .filter(|object| {
             object.elf().libc.as_ref().is_some_and(|libc| {
                 libc.kind == LibcKind::Glibc
-                    && libc.version.as_deref().and_then(number).is_none_or(|version| version < NO_KERNEL_CHECK)
+                    && libc
+                        .version
+                        .as_deref()
+                        .and_then(number)
+                        .is_none_or(|version| version < NO_KERNEL_CHECK)
             })
         })
         .filter_map(|object| Some((object.elf().minimum_kernel?, object.path.as_path())))

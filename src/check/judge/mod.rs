@@ -213,7 +213,11 @@ impl Evidence {
         }
         if let Some(symbol) = &self.symbol {
             let is_phrase = symbol.contains(' ');
-            words += &if is_phrase { format!(": {}", clean(symbol)) } else { format!(" calls {}()", clean(symbol)) };
+            words += &if is_phrase {
+                format!(": {}", clean(symbol))
+            } else {
+                format!(" calls {}()", clean(symbol))
+            };
         }
         match (&self.site, self.address) {
             (Some(site), Some(address)) if *site != self.file => {

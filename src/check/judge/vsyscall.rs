@@ -16,7 +16,9 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
         (None, _) => Under::same(&bare),
     };
     let advice = match under.door {
-        Some(Door::Interpreter) => "run it by `evercall run`; where other programs start it, under `evercall run --trap`",
+        Some(Door::Interpreter) => {
+            "run it by `evercall run`; where other programs start it, under `evercall run --trap`"
+        }
         Some(_) => "run the image under evercall, or boot the host with vsyscall=emulate",
         None => "boot the host with vsyscall=emulate: a preload does not reach a setuid program",
     };

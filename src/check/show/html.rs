@@ -30,7 +30,8 @@ pub fn text(report: &Report) -> Result<String, Failure> {
     findings(report, &mut page);
     rules(report, &mut page);
     rest(report, &mut page);
-    let _ = write!(page, "</main>\n<footer>evercall {}</footer>\n</body>\n</html>\n", escaped(report.evercall));
+    let _ =
+        write!(page, "</main>\n<footer>evercall {}</footer>\n</body>\n</html>\n", escaped(report.evercall));
     Ok(page)
 }
 
@@ -45,7 +46,9 @@ fn escaped(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => out.push('\u{fffd}'),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {
+                out.push('\u{fffd}')
+            }
             c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -81,7 +84,12 @@ fn head(report: &Report, page: &mut String) {
     if let Some(start) = &verdict.start {
         row(
             "Starts",
-            &format!("{}: {}; with evercall: {}", start.command, start.bare.outcome, start.with_evercall.word()),
+            &format!(
+                "{}: {}; with evercall: {}",
+                start.command,
+                start.bare.outcome,
+                start.with_evercall.word()
+            ),
         );
     }
     let counts = &report.counts;
@@ -114,7 +122,8 @@ fn map(report: &Report, page: &mut String) {
         let bare = report.files.iter().filter(|file| file.bare.verdict == verdict).count();
         let under = report.files.iter().filter(|file| file.with_evercall.verdict == verdict).count();
         let word = verdict.word();
-        let _ = writeln!(page, "<span><i class=\"{word}\"></i>{word}: {bare} bare, {under} with evercall</span>");
+        let _ =
+            writeln!(page, "<span><i class=\"{word}\"></i>{word}: {bare} bare, {under} with evercall</span>");
     }
     let _ = writeln!(page, "</p>");
     let mut folders: Vec<_> = folders.into_iter().collect();
@@ -125,7 +134,11 @@ fn map(report: &Report, page: &mut String) {
     for (folder, files) in folders {
         let broken = files.iter().filter(|file| file.bare.verdict == Verdict::Breaks).count();
         let name = if folder.is_empty() { "/" } else { folder };
-        let count = if broken > 0 { format!("{} files, {broken} break", files.len()) } else { format!("{} files", files.len()) };
+        let count = if broken > 0 {
+            format!("{} files, {broken} break", files.len())
+        } else {
+            format!("{} files", files.len())
+        };
         let _ = writeln!(page, "<div class=\"folder\"><h3>{}</h3><small>{count}</small>", escaped(name));
         for (title, under) in [("bare", false), ("with evercall", true)] {
             let _ = write!(page, "<div class=\"cells\" aria-label=\"{title}\">");
@@ -149,7 +162,8 @@ fn findings(report: &Report, page: &mut String) {
         ("The same on every host", Verdict::Works, true),
     ];
     for (title, verdict, everywhere) in sections {
-        let is_in = |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
+        let is_in =
+            |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
         let groups: Vec<&Group> = report.findings.iter().filter(is_in).collect();
         if groups.is_empty() {
             continue;
@@ -243,7 +257,8 @@ fn rest(report: &Report, page: &mut String) {
     };
     let passed = report.passed_over.iter().map(|file| format!("{}: {}", file.path, file.why));
     list("Not looked into", passed.take(NAMED).collect());
-    let present = report.present.iter().map(|present| format!("{}: in {} files", present.call, present.files));
+    let present =
+        report.present.iter().map(|present| format!("{}: in {} files", present.call, present.files));
     list("Refused, and only present", present.collect());
     list("Notes", report.notes.clone());
 }
@@ -254,6 +269,9 @@ mod tests {
 
     #[test]
     fn nothing_of_a_name_is_markup() {
-        assert_eq!(escaped("</script><b a='\"'>&\n\u{202e}"), "&lt;/script&gt;&lt;b a=&#39;&quot;&#39;&gt;&amp;\u{fffd}\u{fffd}");
+        assert_eq!(
+            escaped("</script><b a='\"'>&\n\u{202e}"),
+            "&lt;/script&gt;&lt;b a=&#39;&quot;&#39;&gt;&amp;\u{fffd}\u{fffd}"
+        );
     }
 }

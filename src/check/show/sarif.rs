@@ -95,7 +95,9 @@ fn result(report: &Report, group: &Group, place: &dyn Fn(&String) -> Option<usiz
     let id = rule_id(group);
     let under = &group.with_evercall;
     let with = match under.rule {
-        Some(rule) => format!("{} by rule {rule} ({})", under.verdict.word(), under.fidelity.unwrap_or_default()),
+        Some(rule) => {
+            format!("{} by rule {rule} ({})", under.verdict.word(), under.fidelity.unwrap_or_default())
+        }
         None => "the same".to_string(),
     };
     let count = if group.programs == 1 { "1 file".to_string() } else { format!("{} files", group.programs) };

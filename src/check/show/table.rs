@@ -26,11 +26,15 @@ pub fn text(report: &Report, files: bool, terminal: Option<usize>) -> String {
     };
     let target = &report.target;
     let mut about = format!("{} ({}", target.name, target.form);
-    for more in [target.platform.clone(), target.layers.map(|layers| plural(layers, "layer", "layers"))].into_iter().flatten() {
+    for more in [target.platform.clone(), target.layers.map(|layers| plural(layers, "layer", "layers"))]
+        .into_iter()
+        .flatten()
+    {
         about += &format!(", {more}");
     }
     about += ")";
-    for more in target.reference.iter().map(|name| shown(Path::new(name))).chain(target.libcs.iter().cloned()) {
+    for more in target.reference.iter().map(|name| shown(Path::new(name))).chain(target.libcs.iter().cloned())
+    {
         about += &format!("; {more}");
     }
     if target.carries_evercall {
@@ -74,7 +78,8 @@ pub fn text(report: &Report, files: bool, terminal: Option<usize>) -> String {
         ("ON EVERY HOST", Verdict::Works, true),
     ];
     for (title, verdict, everywhere) in sections {
-        let is_in = |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
+        let is_in =
+            |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
         let groups: Vec<&Group> = report.findings.iter().filter(is_in).collect();
         if groups.is_empty() {
             continue;
@@ -131,11 +136,8 @@ fn degrades(group: &Group, width: usize, out: &mut String) {
         Verdict::Translated => format!("translated ({})", under.fidelity.unwrap_or_default()),
         _ => "the same".to_string(),
     };
-    let words = format!(
-        "{}: {}; with evercall: {with}",
-        plural(group.programs, "file", "files"),
-        group.title
-    );
+    let words =
+        format!("{}: {}; with evercall: {with}", plural(group.programs, "file", "files"), group.title);
     let _ = writeln!(out, "  {}", wrap(&words, width - 4).join("\n    "));
 }
 
