@@ -9,7 +9,7 @@ COMMAND := target/$(TARGET)/release/evercall
 
 # Targets install packages: never two at once. cargo and the tests run in parallel by themselves.
 .NOTPARALLEL:
-.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients fuzz fuzz-short bench lint fmt install uninstall deb image clean needed-%
+.PHONY: build shim command programs docs demo test test-rust test-kernels test-clients fuzz fuzz-short bench lint fmt install uninstall deb image clean profiles needed-%
 
 ## build: dist/libevercall.so, the static dist/evercall, and what is installed beside them
 build: shim command
@@ -66,6 +66,10 @@ fuzz:
 
 fuzz-short:
 	@fuzz/run.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_TARGETS)
+
+## profiles: profiles/*.json anew, by `evercall probe` on Debian's kernels in virtual machines
+profiles: needed-kernels command
+	profiles/make.sh
 
 ## bench: ratios against bare and against peers
 bench: build needed-bench

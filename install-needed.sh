@@ -60,6 +60,7 @@ test)
     need node nodejs
     need runsc runsc
     need inotifywait inotify-tools
+    need chromium chromium
     need /usr/share/doc/liblinux-inotify2-perl liblinux-inotify2-perl
     need /usr/share/doc/libio-epoll-perl libio-epoll-perl
     need pip3 python3-pip
@@ -74,6 +75,10 @@ deb)
     ;;
 kernels)
     need qemu-system-x86_64 qemu-system-x86
+    need cpio cpio
+    need jq jq
+    need setpriv util-linux
+    need /usr/share/containers/seccomp.json golang-github-containers-common
     need xz xz-utils
     need busybox busybox-static
     need debootstrap debootstrap

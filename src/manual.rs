@@ -417,14 +417,57 @@ pub const RULES: &[Section] = &[
 ];
 
 /// Of `evercall check`.
-pub const CHECK: &[Section] = &[(
-    "EXIT STATUS",
-    &[
-        ("0", "nothing was found that --fail-on names"),
-        ("1", "the target or the host could not be read, or an option is wrong"),
-        ("2", "something was found: by default, that something breaks"),
-    ],
-)];
+pub const CHECK: &[Section] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "nothing was found that --fail-on names"),
+            ("1", "the target or the host could not be read, or an option is wrong"),
+            (
+                "2",
+                "something was found: by default, that something breaks. What is the same on every host counts only \
+                 where the image's own command, or the one file that was given, is concerned",
+            ),
+        ],
+    ),
+    (
+        "VERDICTS",
+        &[
+            ("works", "the host answers, or the caller does as well without"),
+            (
+                "translated",
+                "under evercall: a rule carries it out; the finding says which, and through which door",
+            ),
+            ("degrades", "the caller probably goes on, with less"),
+            ("breaks", "it fails, or is not known to go on"),
+        ],
+    ),
+    (
+        "HOSTS",
+        &[
+            (
+                "debian-11, debian-12, debian-13, debian-sid",
+                "Debian's kernels 5.10, 6.1, 6.12 and 7.2, as `evercall probe` found them",
+            ),
+            (
+                "debian-11-podman, ...",
+                "the same in a container under podman's default seccomp profile and capabilities",
+            ),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("podman save IMAGE | evercall check -", "an image on this host"),
+            ("evercall check app.tar --kernel 3.10 --seccomp docker.json", "on an older, filtered one"),
+            (
+                "evercall check app.tar --host debian-13-podman --format sarif -o app.sarif",
+                "for code scanning",
+            ),
+            ("evercall check app.tar --format html -o app.html", "for people"),
+        ],
+    ),
+];
 
 /// Of `evercall log`.
 pub const LOG: &[Section] = &[

@@ -195,6 +195,8 @@ impl Host {
         let release = profile.kernel.and_then(|kernel| kernel.release);
         let kernel = release.as_deref().and_then(|release| Version::parse(release).ok());
         let by = |name: &str| profile.calls.as_ref().and_then(|calls| calls.get(name)?.by.as_deref());
+        let stands =
+            profile.seccomp.as_ref().is_some_and(|seccomp| seccomp.mode.is_some_and(|mode| mode != 0));
         let mut answers = BTreeMap::new();
         for (name, answer) in &profile.syscalls {
             let number = calls::number(name)?;
@@ -203,7 +205,9 @@ impl Host {
                 words::ANSWERS | words::NOT_ASKED | words::NO_ANSWER => Answer::Answers,
                 words::KILLED => Answer::Killed,
                 words::TRAPPED => Answer::Trapped,
-                "ENOSYS" => Answer::Absent { by_filter: by(name) == Some("filter") },
+                "ENOSYS" => Answer::Absent {
+                    by_filter: by(name) == Some("filter") || by(name) == Some("filter_or_kernel") && stands,
+                },
                 errno if errno::number(errno).is_some() => Answer::Refused(errno.to_string()),
                 other => return Err(format!("{name}: {other} is no answer of a host")),
             };

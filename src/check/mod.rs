@@ -11,7 +11,7 @@ pub mod options;
 mod profiles;
 pub mod reach;
 mod report;
-pub mod runtimes;
+mod runtimes;
 mod scan;
 mod show;
 mod target;
@@ -69,7 +69,8 @@ fn report(
     let scanned = target.scan(limits, jobs)?;
     let objects = link::Objects::new(&scanned.tree, target.variable("LD_LIBRARY_PATH"));
     let found = units::find(target, &scanned.tree, &objects);
-    let context = judge::Context { host: &host, objects: &objects };
+    let runtimes = runtimes::find(&scanned.tree);
+    let context = judge::Context { host: &host, objects: &objects, runtimes: &runtimes };
     let mut memory = used::Memory::default();
     let judged: Vec<_> = found
         .units

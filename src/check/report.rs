@@ -234,7 +234,10 @@ impl Report {
             Err(missing) => StartVerdict {
                 command: start.command.clone(),
                 program: None,
-                bare: Bare { verdict: Verdict::Breaks, outcome: format!("exit 127 ({missing}: not found)") },
+                bare: Bare {
+                    verdict: Verdict::Breaks,
+                    outcome: format!("exit 127 ({}: not found)", shown(Path::new(missing))),
+                },
                 with_evercall: Verdict::Breaks,
             },
         });
@@ -337,11 +340,11 @@ impl Maker {
         }
         let files: Vec<usize> = (first..self.files.len()).collect();
         for finding in findings {
-            self.add(finding, unit.path(), &files);
+            self.add(finding, &files);
         }
     }
 
-    fn add(&mut self, finding: Finding, file: &Path, files: &[usize]) {
+    fn add(&mut self, finding: Finding, files: &[usize]) {
         let key = (
             finding.cause.clone(),
             finding.bare.clone(),
@@ -351,14 +354,13 @@ impl Maker {
         );
         let (kept, evidence, all) =
             self.groups.entry(key).or_insert_with(|| (finding.clone(), Vec::new(), Vec::new()));
-        // The same title for all: the shortest evidence of who is worst off.
+        // One title for all, whatever order they came in.
         if finding.title < kept.title {
             kept.title.clone_from(&finding.title);
         }
         if evidence.len() < EVIDENCE && !evidence.contains(&finding.evidence) {
             evidence.push(finding.evidence);
         }
-        let _ = file;
         all.extend_from_slice(files);
     }
 
@@ -411,7 +413,7 @@ impl Maker {
                 verdict.bare = bare;
                 verdict.everywhere = true;
                 self.files.push(verdict);
-                self.add(finding, &script.path, &[self.files.len() - 1]);
+                self.add(finding, &[self.files.len() - 1]);
             }
         }
     }

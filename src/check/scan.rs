@@ -30,8 +30,6 @@ const TEXTS: usize = 10_000;
 /// One content: of a file, or of several that are equal.
 #[derive(Debug)]
 pub struct Looked {
-    /// SHA-256 of it; of a script, of its beginning.
-    pub digest: [u8; 32],
     /// What it is.
     pub analysis: Analysis,
 }
@@ -105,9 +103,8 @@ pub fn scan(
                 for job in receive {
                     let digest: [u8; 32] = Sha256::digest(&job.bytes).into();
                     let content = known.lock().entry(digest).or_default().clone();
-                    let looked = content.get_or_init(|| {
-                        Arc::new(Looked { digest, analysis: analyse(&job.bytes, &job.path) })
-                    });
+                    let looked =
+                        content.get_or_init(|| Arc::new(Looked { analysis: analyse(&job.bytes, &job.path) }));
                     let _ = job.slot.set(looked.clone());
                 }
             });
@@ -176,7 +173,7 @@ fn file(
             scanned.passed_over.push((entry.path.clone(), fault(error)));
             return Ok(Content::Nothing);
         }
-        let looked = Looked { digest: Sha256::digest(&first).into(), analysis: analyse(&first, &entry.path) };
+        let looked = Looked { analysis: analyse(&first, &entry.path) };
         let _ = slot.set(Arc::new(looked));
         return Ok(Content::Looked(slot));
     }
@@ -224,7 +221,7 @@ impl Drop for Room {
 /// Looks into one file alone, as if it stood in a root that holds nothing else.
 pub fn single(path: &Path, analyse: &dyn Fn(&[u8], &Path) -> Analysis) -> io::Result<Scanned> {
     let bytes = std::fs::read(path)?;
-    let looked = Looked { digest: Sha256::digest(&bytes).into(), analysis: analyse(&bytes, path) };
+    let looked = Looked { analysis: analyse(&bytes, path) };
     let mode = std::os::unix::fs::MetadataExt::mode(&path.metadata()?);
     let entry = Entry {
         path: path.to_path_buf(),

@@ -1,8 +1,8 @@
 //! What is checked: a file, a directory, or an image.
 
 use super::elf::analyse;
-use super::link;
 use super::scan::{self, Scanned};
+use super::{link, runtimes};
 use crate::failure::Failure;
 use crate::image::root::Root;
 use crate::image::tar_entries::shown;
@@ -114,7 +114,14 @@ impl Target {
             }
         };
         let bar = bar("checking", size);
-        let scanned = scan::scan(root, limits, jobs, &bar, &link::wants, &analyse);
+        let scanned = scan::scan(
+            root,
+            limits,
+            jobs,
+            &bar,
+            &|path| link::wants(path) || runtimes::wants(path),
+            &analyse,
+        );
         bar.finish_and_clear();
         scanned
     }

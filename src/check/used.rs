@@ -2,7 +2,7 @@
 //! in a library and that nothing reaches is only present.
 
 use super::elf::facts::{Architecture, Depth, Elf, Import, Number, Site, Via};
-use super::link::{Id, Loaded, Object, Objects};
+use super::link::{Id, Loaded, Objects};
 use evercall_rules::table::{CALLS, Call, RULES};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
@@ -133,11 +133,6 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn object(&self, module: usize) -> Option<(Id, &'_ Object)> {
-        let id = *self.loaded.modules.get(module)?;
-        Some((id, self.objects.get(id)))
-    }
-
     fn run(&mut self) {
         for module in 0..self.loaded.modules.len() {
             let id = self.loaded.modules[module];

@@ -157,6 +157,50 @@ const OPTIONAL: &[&str] = &[
 /// and qBittorrent end without getrandom.
 const OPTIONAL_DIRECT: &[&str] = &["getrandom", "sched_getaffinity", "set_robust_list", "gettid"];
 
+/// Callers that are known to do without a call: by the names of their files.
+const KNOWN: &[(&str, &[&str], &str)] = &[
+    ("_sysctl", &["libuv.so", "libnode.so", "node"], "it is the last of several ways to random bytes"),
+    (
+        "getrandom",
+        &[
+            "bash",
+            "cp",
+            "install",
+            "ln",
+            "mktemp",
+            "mv",
+            "shred",
+            "shuf",
+            "sort",
+            "ipcmk",
+            "mcookie",
+            "uuidd",
+            "libuuid.so",
+            "libsystemd.so",
+            "libsystemd-",
+            "systemd",
+            "udevadm",
+            "libudev.so",
+            "libblkid.so",
+            "libcrypto.so",
+            "libgcrypt.so",
+            "libgnutls.so",
+            "libexpat.so",
+            "libuv.so",
+            "libnode.so",
+            "node",
+            "python3",
+            "libpython3",
+            "perl",
+            "libapt-pkg.so",
+        ],
+        "this caller reads /dev/urandom instead",
+    ),
+];
+
+/// Calls from this version on are younger than most libcs and hosts: who makes one by `syscall()` expects its absence.
+const YOUNG: &str = "5.0";
+
 /// Calls that need a right which a container lacks anyhow, so that a filter's refusal takes nothing away.
 const PRIVILEGED: &[&str] = &[
     "acct",
@@ -210,17 +254,27 @@ const PRIVILEGED: &[&str] = &[
 ];
 
 /// What becomes of a caller, and why, where that is known. `oldest`: the oldest kernel that its libc is built for.
-/// `by_filter`: the refusal is a filter's, not the kernel's.
+/// `by_filter`: the refusal is a filter's, not the kernel's. `file`: the name of the file that asks.
 pub fn fate(
     call: &Call,
     caller: Caller,
     refusal: Refusal,
     by_filter: bool,
     oldest: Option<Version>,
+    file: &str,
 ) -> (Fate, Option<&'static str>) {
     let filtered = by_filter || refusal == Refusal::Errno;
     if filtered && PRIVILEGED.contains(&call.name) {
         return (Works, Some("it needs a right that a container lacks anyhow"));
+    }
+    let known = KNOWN.iter().find(|(name, files, _)| {
+        *name == call.name
+            && files
+                .iter()
+                .any(|known| file == *known || known.ends_with(['o', '-', '3']) && file.starts_with(known))
+    });
+    if let (Some((_, _, why)), Caller::Function { .. } | Caller::Direct) = (known, caller) {
+        return (Works, Some(why));
     }
     let of = |table: &'static [(&str, Fate, Fate, &'static str)]| {
         let (_, absent, errno, why) = table.iter().find(|(name, ..)| *name == call.name)?;
@@ -248,6 +302,13 @@ pub fn fate(
         }),
         Caller::Direct if OPTIONAL.contains(&call.name) || OPTIONAL_DIRECT.contains(&call.name) => {
             (Degrades, Some("callers usually do without"))
+        }
+        Caller::Direct
+            if refusal == Refusal::Absent
+                && Version::parse(YOUNG)
+                    .is_ok_and(|young| !young.has(call) && call.until.is_none() && call.since != "never") =>
+        {
+            (Degrades, Some("it is young, so that callers usually do without"))
         }
         Caller::Direct => (Breaks, None),
         // Go is built for 2.6.32 and later, and takes EPERM for ENOSYS (golang/go#57393).
@@ -278,7 +339,7 @@ mod tests {
     #[test]
     fn a_libc_does_without_what_is_younger_than_the_kernels_it_is_built_for() {
         let fate = |name: &str, caller, refusal| {
-            super::fate(Call::find(name).unwrap(), caller, refusal, false, Version::parse("3.2").ok()).0
+            super::fate(Call::find(name).unwrap(), caller, refusal, false, Version::parse("3.2").ok(), "x").0
         };
         assert_eq!(fate("openat2", Caller::Libc, Refusal::Absent), Works);
         assert_eq!(fate("openat", Caller::Libc, Refusal::Absent), Breaks);

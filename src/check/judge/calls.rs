@@ -31,7 +31,9 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
     let answer = context.host.answer(call.name);
     let caller = caller(unit, one, call, context);
     let oldest = oldest(unit, one, context);
-    let of = |refusal, by_filter| callers::fate(call, caller, refusal, by_filter, oldest);
+    let file =
+        context.objects.get(one.object).path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let of = |refusal, by_filter| callers::fate(call, caller, refusal, by_filter, oldest, &file);
     let (fate, why, errno, class) = match &answer {
         Answer::Answers => return None,
         Answer::Absent { by_filter } => {
@@ -107,7 +109,10 @@ fn caller(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> Caller 
         How::Raw if elf.go.is_some() => Caller::Go,
         // The libc is within the program: by its name its function tells itself.
         How::Raw if unit.form == Form::Static && elf.libc.is_some() => match &one.function {
-            Some(name) if name.trim_start_matches('_') == call.name.trim_start_matches('_') => {
+            Some(name)
+                if name.trim_start_matches('_') == call.name.trim_start_matches('_')
+                    && !callers::is_of_libcs(call) =>
+            {
                 Caller::Function { is_weak: false }
             }
             Some(_) => Caller::Libc,

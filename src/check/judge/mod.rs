@@ -3,6 +3,7 @@
 
 pub mod callers;
 mod calls;
+mod cgroup;
 mod limits;
 mod loading;
 mod vsyscall;
@@ -10,11 +11,13 @@ mod vsyscall;
 use super::elf::facts::{Architecture, Kind};
 use super::host::Host;
 use super::link::{Loaded, Objects};
+use super::runtimes::Runtime;
 use super::used::Uses;
 use crate::image::tar_entries::shown;
 use evercall_rules::Fidelity;
 use evercall_rules::table::{RULES, Rule};
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What becomes of a program, or of an image.
@@ -309,6 +312,8 @@ pub struct Context<'a> {
     pub host: &'a Host,
     /// All objects of the root.
     pub objects: &'a Objects<'a>,
+    /// The language runtimes in it, by the files that are them.
+    pub runtimes: &'a BTreeMap<PathBuf, Runtime>,
 }
 
 impl Unit {
@@ -338,6 +343,7 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
     }
     findings.extend(vsyscall::judge(unit, uses, context));
     findings.extend(calls::judge(unit, uses, context));
+    findings.extend(cgroup::judge(unit, context));
     findings.extend(limits::judge(unit, uses, context));
     findings
 }

@@ -85,10 +85,12 @@ pub fn text(report: &Report, files: bool, terminal: Option<usize>) -> String {
             continue;
         }
         let _ = writeln!(out, "\n{title}");
-        // Those faults are not the host's: one line each.
+        // What is probably no trouble, or is not the host's, gets a line.
         for group in &groups {
             if everywhere && !files {
                 brief(report, group, width, &mut out);
+            } else if verdict == Verdict::Degrades && !files {
+                degrades(group, width, &mut out);
             } else {
                 group_text(report, group, files, width, &mut out);
             }
@@ -126,6 +128,17 @@ fn group_text(report: &Report, group: &Group, files: bool, width: usize, out: &m
             let _ = writeln!(out, "        {}", shown(Path::new(&file.path)));
         }
     }
+}
+
+fn degrades(group: &Group, width: usize, out: &mut String) {
+    let under = &group.with_evercall;
+    let with = match under.verdict {
+        Verdict::Translated => format!("translated ({})", under.fidelity.unwrap_or_default()),
+        _ => "the same".to_string(),
+    };
+    let words =
+        format!("{}: {}; with evercall: {with}", plural(group.programs, "file", "files"), group.title);
+    let _ = writeln!(out, "  {}", wrap(&words, width - 4).join("\n    "));
 }
 
 fn brief(report: &Report, group: &Group, width: usize, out: &mut String) {
