@@ -72,7 +72,12 @@ const TRAPS: [Trap; 14] = [
     ("lib-outside", |root, outside| link(root, "usr/lib", outside.join("folder")), true, true),
     (
         "etc-outside",
-        |root, outside| link(root, "etc", Path::new("/../..").join(outside.join("folder"))),
+        |root, outside| {
+            // There within the root too, or podman itself would refuse the container.
+            let outside = outside.strip_prefix("/").unwrap().join("folder");
+            fs::create_dir_all(root.join(&outside)).unwrap();
+            link(root, "etc", Path::new("/../..").join(outside));
+        },
         true,
         false,
     ),

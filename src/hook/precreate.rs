@@ -108,8 +108,8 @@ fn environment(config: &Value) -> Result<Vec<String>, String> {
 
 /// The value that counts: runtimes let the last of several win.
 fn value_of(environment: &[String], name: &str) -> Option<String> {
-    let values = environment.iter().filter_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
-    values.last().map(str::to_owned)
+    let mut values = environment.iter().filter_map(|entry| entry.strip_prefix(name)?.strip_prefix('='));
+    values.next_back().map(str::to_owned)
 }
 
 /// An environment with this LD_PRELOAD, once, and with more variables where it has none of their names.

@@ -83,7 +83,9 @@ impl Node {
         let folder = self.here("hooks");
         fs::create_dir_all(&folder).unwrap();
         let (lib, log) = (shim().display().to_string(), self.here("hook.log").display().to_string());
-        let args = [&["evercall", "hook", "--lib", &lib, "--log-file", &log], options, &[stage]].concat();
+        let own = ["--lib", lib.as_str()];
+        let own = if options.contains(&"--lib") { &[][..] } else { &own };
+        let args = [&["evercall", "hook", "--log-file", &log], own, options, &[stage]].concat();
         let hook = serde_json::json!({
             "version": "1.0.0",
             "hook": { "path": command(), "args": args },
