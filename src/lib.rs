@@ -22,7 +22,9 @@ mod probe;
 mod program;
 mod rules;
 mod run;
+mod self_test;
 mod simulate;
+mod static_copy;
 mod static_program;
 mod tunables;
 
@@ -46,6 +48,8 @@ pub fn main() -> ExitCode {
         Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Log(options) => log::sum_up(&options),
+        Action::SelfTest(options) => self_test::self_test(&options),
+        Action::SelfTestChild { stage } => return self_test::child(stage),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

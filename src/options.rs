@@ -2,6 +2,7 @@
 
 use crate::log_to::LogTo;
 use crate::manual;
+use crate::self_test::options::{SelfTestOptions, Stage};
 use crate::simulate::calls::{Denied, Version};
 use crate::simulate::containers::capability;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
@@ -69,6 +70,15 @@ pub enum Action {
     /// evercall's are counted and passed over.
     #[command(after_long_help = manual::help(manual::LOG))]
     Log(LogOptions),
+    /// Test on an image whether the library breaks it, and write nothing
+    #[command(hide = true)]
+    SelfTest(SelfTestOptions),
+    /// The inside of the self-test's sandbox: takes its orders from standard input
+    #[command(hide = true)]
+    SelfTestChild {
+        /// Which of its processes this is
+        stage: Stage,
+    },
     /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(GenerateOptions),

@@ -44,6 +44,9 @@ pub struct Entry {
     pub size: u64,
     /// Whether it has file capabilities (the extended attribute `security.capability`).
     pub capability: bool,
+    /// Whether its content is signed for the kernel's appraisal (`security.ima`, `security.evm`): a changed copy would not
+    /// be executed.
+    pub signed: bool,
 }
 
 fn damaged(why: impl Into<String>) -> Error {
@@ -85,6 +88,7 @@ struct Extended {
     uid: Option<u64>,
     gid: Option<u64>,
     capability: bool,
+    signed: bool,
     sparse: bool,
 }
 
@@ -108,6 +112,7 @@ impl Extended {
                 b"uid" => self.uid = number(value),
                 b"gid" => self.gid = number(value),
                 b"SCHILY.xattr.security.capability" => self.capability = true,
+                b"SCHILY.xattr.security.ima" | b"SCHILY.xattr.security.evm" => self.signed = true,
                 _ => self.sparse |= key.starts_with(b"GNU.sparse."),
             }
             records = records.get(length..).ok_or_else(broken)?;
@@ -233,6 +238,7 @@ impl<R: Read> Entries<R> {
                 .map_or_else(|| header.gid(), Ok)
                 .map_err(|_| of_path("its group is no number"))?,
             capability: extended.capability,
+            signed: extended.signed,
             path,
             kind,
         })

@@ -8,15 +8,17 @@ mod child;
 mod choose;
 mod closure;
 mod elf;
+mod filter;
 mod gather;
 mod judge;
-mod orders;
 pub mod options;
+mod orders;
 mod report;
 mod sandbox;
 mod verb;
 
 pub use child::child;
+pub use elf::Info;
 pub use report::{Outcome, Report, Sandbox, Tried, Verdict};
 pub use verb::self_test;
 

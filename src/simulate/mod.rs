@@ -4,7 +4,7 @@ pub mod calls;
 pub mod containers;
 pub mod errno;
 pub mod host;
-mod layer;
+pub mod layer;
 
 use crate::exec::{self, Refused};
 use crate::failure::Failure;
