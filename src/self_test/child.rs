@@ -107,7 +107,7 @@ fn outer(stage: Stage) -> Result<(), String> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS;
     if stage == Stage::User {
-        if process::geteuid().is_root() {
+        if process::geteuid().is_root() && has_nobody() {
             become_nobody()?;
             // Else the files of our own folder in /proc are root's.
             step("prctl", process::set_dumpable_behavior(DumpableBehavior::Dumpable))?;
@@ -132,6 +132,17 @@ fn outer(stage: Stage) -> Result<(), String> {
         Some(signal) => Err(format!("the sandbox's first process was killed by signal {signal}")),
         None => Ok(()),
     }
+}
+
+/// Whether there is a nobody here. Root of a user namespace may be its only user, and is an ordinary one outside.
+fn has_nobody() -> bool {
+    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().unwrap_or_default());
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        let nobody = u64::from(NOBODY);
+        first.zip(count).is_some_and(|(first, count)| nobody >= first && nobody - first < count)
+    })
 }
 
 fn become_nobody() -> Result<(), String> {

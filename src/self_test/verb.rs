@@ -94,6 +94,9 @@ pub fn self_test(options: &SelfTestOptions) -> Result<(), Failure> {
     let report = super::run(&plan, &progress);
     progress.finish_and_clear();
     let report = report?;
+    for tried in &report.tried {
+        log::debug!("{} printed with the layer:\n{}", tried.words(), tried.output);
+    }
     text.push_str(&lines(&report));
     output::print(&text)?;
     match report.verdict {
