@@ -33,6 +33,7 @@ const SETUID_SETGID: u32 = 0o6000;
 
 /// A program of the image with the library as its interpreter.
 #[derive(Debug)]
+#[allow(dead_code, reason = "the owner is for `evercall layer`")]
 pub struct StaticCopy {
     /// Its path in the image, which is the copy's as well.
     pub path: PathBuf,

@@ -168,14 +168,9 @@ fn what_a_program_tries_changes_nothing_outside() {
     let mut tests = vec![self_test(&tree.root())];
     if is_root() {
         // Without a user namespace of its own.
-        let mut command = bare("unshare");
-        let script = r#"echo 0 > /proc/sys/user/max_user_namespaces && exec "$@""#;
-        command.args(["-U", "--map-users=0,0,70000", "--map-groups=0,0,70000", "--setuid=0", "--setgid=0"]);
-        command
-            .args(["sh", "-c", script, "sh", EVERCALL, "-v", "self-test"])
-            .arg(tree.root())
-            .arg("--lib")
-            .arg(shim());
+        let mut command = bare("sh");
+        command.args(["-c", tree::WITHOUT_USER_NAMESPACES, "sh"]).arg(tree.beside("fifo"));
+        command.args([EVERCALL, "-v", "self-test"]).arg(tree.root()).arg("--lib").arg(shim());
         tests.push(command);
     }
     for test in &mut tests {
@@ -304,28 +299,18 @@ fn archives_that_lead_out_by_their_names_are_refused() {
     for (kind, name, link, fails) in [
         (Regular, &b"../../../../tmp/escaped"[..], &b""[..], "leads out of the root"),
         (Link, b"bin/sh", b"../../../../etc/passwd", "leads out of the root"),
-        (Link, b"bin/sh", b"/etc/passwd", "no dynamically linked x86-64 program"),
-        (Symlink, b"bin/sh", b"/proc/1/exe", "no dynamically linked x86-64 program"),
+        (Link, b"bin/sh", b"/etc/passwd", ""),
+        (Symlink, b"bin/sh", b"/proc/1/exe", ""),
         (Block, loader, b"", "no dynamically linked x86-64 program"),
         (Symlink, loader, b"/dev/sda", "no dynamically linked x86-64 program"),
     ] {
         let image = archive(&|tar| tar.append(&header(kind, name, link), &[][..]).unwrap());
         let output = run(&tree, &mut self_test(&image));
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{name:?}");
+        // glibc is a program as well, and may be all that is left to be tested.
+        assert_eq!(output.status.success(), fails.is_empty(), "{name:?}: {}", text(&output.stderr));
+        assert!(!text(&output.stdout).contains("/bin/sh"), "{}", text(&output.stdout));
         assert!(text(&output.stderr).contains(fails), "{name:?}: {}", text(&output.stderr));
     }
-    // A file where a folder is needed: the second copy of libc is below a file.
-    let image = archive(&|tar| {
-        let libc = fs::read(tree.at("lib/x86_64-linux-gnu/libc.so.6")).unwrap();
-        let mut below = header(Regular, b"bin/sh/libc.so.6", b"");
-        below.set_mode(0o755);
-        below.set_size(libc.len() as u64);
-        below.set_cksum();
-        tar.append(&below, &libc[..]).unwrap();
-    });
-    let output = run(&tree, &mut self_test(&image));
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("cannot be executed on this machine"), "{}", text(&output.stderr));
 }
 
 /// A loader that is a program of the attacker's: it is run with no more rights than any other.

@@ -19,6 +19,7 @@ mod verb;
 
 pub use child::child;
 pub use elf::Info;
+#[allow(unused_imports, reason = "for `evercall layer`")]
 pub use report::{Outcome, Report, Sandbox, Tried, Verdict};
 pub use verb::self_test;
 

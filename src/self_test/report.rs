@@ -86,6 +86,7 @@ pub struct Tried {
     /// The command.
     pub command: Vec<OsString>,
     /// Its dynamic loader, as a path of the image; None for a static program.
+    #[allow(dead_code, reason = "for `evercall layer`")]
     pub loader: Option<PathBuf>,
     /// What the library is loaded into: `x86-64`, or another architecture that must not be disturbed.
     pub architecture: &'static str,
