@@ -5,6 +5,7 @@
 //! `nohup`-like wrappers would notice.
 #![allow(unsafe_code)]
 
+use rustix::thread::UnshareFlags;
 use seccompiler::BpfProgram;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -167,6 +168,33 @@ pub fn seal(file: &File) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Lets no descriptor above standard error be inherited by what is executed from here on.
+pub fn keep_standard_streams_alone() -> io::Result<()> {
+    let first: libc::c_uint = 3;
+    // SAFETY: takes numbers alone; no descriptor is closed before an exec.
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) == 0
+    };
+    if done {
+        return Ok(());
+    }
+    // Kernels before 5.11.
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(fd) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if fd > libc::STDERR_FILENO {
+            // SAFETY: takes numbers alone; a descriptor that is closed meanwhile is an error of no interest.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+    Ok(())
+}
+
+/// Leaves namespaces for new ones: a set of `CLONE_NEW` flags (unshare(2)).
+pub fn unshare(namespaces: UnshareFlags) -> io::Result<()> {
+    // SAFETY: what makes unshare unsafe is CLONE_FILES, with which a thread would lose descriptors of others.
+    unsafe { rustix::thread::unshare_unsafe(namespaces - UnshareFlags::FILES) }.map_err(io::Error::from)
 }
 
 /// Whether we may execute a file: its mode, and how its file system is mounted.

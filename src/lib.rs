@@ -31,8 +31,10 @@ mod probe;
 mod program;
 mod rules;
 mod run;
+mod self_test;
 mod setting;
 mod simulate;
+mod static_copy;
 mod static_program;
 mod stub;
 mod tunables;
@@ -60,6 +62,8 @@ pub fn main() -> ExitCode {
         Action::Log(options) => log::sum_up(&options),
         Action::Hook(options) => hook::hook(&options),
         Action::Cdi(options) => cdi::cdi(&options),
+        Action::SelfTest(options) => self_test::self_test(&options),
+        Action::SelfTestChild { stage } => return self_test::child(stage),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

@@ -5,6 +5,7 @@ use crate::check::options::CheckOptions;
 use crate::hook::options::HookOptions;
 use crate::log_to::LogTo;
 use crate::manual;
+use crate::self_test::options::{SelfTestOptions, Stage};
 use crate::setting::{self, Setting};
 use crate::simulate::calls::{Denied, Version};
 use crate::simulate::containers::capability;
@@ -94,6 +95,16 @@ pub enum Action {
     #[command(after_long_help = manual::help(manual::CDI))]
     Cdi(CdiOptions),
     /// Write man pages, shell completions, and what else is installed
+    /// Test on an image whether the library breaks it, and write nothing
+    #[command(hide = true)]
+    SelfTest(SelfTestOptions),
+    /// The inside of the self-test's sandbox: takes its orders from standard input
+    #[command(hide = true)]
+    SelfTestChild {
+        /// Which of its processes this is
+        stage: Stage,
+    },
+    /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(GenerateOptions),
 }

@@ -42,24 +42,48 @@ pub fn interpreted(program: &Path, library: &Library) -> Result<File, String> {
 
 /// Names the interpreter in the copy, and gives the name of the header that did.
 fn edit(copy: &mut File, interpreter: &OsStr) -> Result<&'static str, String> {
-    let damaged = |error: io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof => "it is damaged: it ends within its headers".to_string(),
-        _ => format!("its headers cannot be read: {error}"),
-    };
-    let mut header = [0; FILE_HEADER];
-    copy.read_exact_at(&mut header, 0).map_err(damaged)?;
-    let table = Table::of(&header)?;
-    let mut headers = vec![0; table.count * PROGRAM_HEADER];
-    copy.read_exact_at(&mut headers, table.offset).map_err(damaged)?;
-    let (index, name) = expendable(&headers)?;
     let write = |error: io::Error| format!("the copy cannot be written: {error}");
+    let length = copy.metadata().map_err(write)?.len();
+    let change = Change::of(|bytes, at| copy.read_exact_at(bytes, at), length, interpreter)?;
     // The position is at the end: the program was written before.
-    let end = copy.metadata().map_err(write)?.len();
-    let path = [interpreter.as_bytes(), b"\0"].concat();
-    copy.write_all(&path).map_err(write)?;
-    let at = table.offset + (index * PROGRAM_HEADER) as u64;
-    copy.write_all_at(&pt_interp(end, path.len() as u64), at).map_err(write)?;
-    Ok(name)
+    copy.write_all(&change.path).map_err(write)?;
+    copy.write_all_at(&change.header, change.at).map_err(write)?;
+    Ok(change.name)
+}
+
+/// What makes the library the interpreter of a program.
+pub struct Change {
+    /// What the header was that becomes PT_INTERP.
+    pub name: &'static str,
+    /// Where it stands in the file.
+    pub at: u64,
+    /// What stands there then.
+    pub header: [u8; PROGRAM_HEADER],
+    /// What is appended to the file: the interpreter's path, with its NUL.
+    pub path: Vec<u8>,
+}
+
+impl Change {
+    /// For a program of so many bytes, which `read` reads at an offset. The error says why there is none.
+    pub fn of(
+        read: impl Fn(&mut [u8], u64) -> io::Result<()>,
+        length: u64,
+        interpreter: &OsStr,
+    ) -> Result<Change, String> {
+        let damaged = |error: io::Error| match error.kind() {
+            ErrorKind::UnexpectedEof => "it is damaged: it ends within its headers".to_string(),
+            _ => format!("its headers cannot be read: {error}"),
+        };
+        let mut header = [0; FILE_HEADER];
+        read(&mut header, 0).map_err(damaged)?;
+        let table = Table::of(&header)?;
+        let mut headers = vec![0; table.count * PROGRAM_HEADER];
+        read(&mut headers, table.offset).map_err(damaged)?;
+        let (index, name) = expendable(&headers)?;
+        let path = [interpreter.as_bytes(), b"\0"].concat();
+        let at = table.offset + (index * PROGRAM_HEADER) as u64;
+        Ok(Change { name, at, header: pt_interp(length, path.len() as u64), path })
+    }
 }
 
 /// Where the program headers are.

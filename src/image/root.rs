@@ -367,15 +367,18 @@ fn walk_directory(
                 },
                 kind => kind,
             };
-            let mut capability = [0; 64];
+            let mut value = [0; 4096];
+            let has = |name: &std::ffi::CStr, value: &mut [u8]| {
+                kind == Kind::File && rustix::fs::lgetxattr(&path, name, value).is_ok()
+            };
             let entry = Entry {
                 path: inner,
                 mode: metadata.mode() & 0o7777,
                 uid: metadata.uid().into(),
                 gid: metadata.gid().into(),
                 size: if kind == Kind::File { metadata.len() } else { 0 },
-                capability: kind == Kind::File
-                    && rustix::fs::lgetxattr(&path, c"security.capability", &mut capability).is_ok(),
+                capability: has(c"security.capability", &mut value),
+                signed: has(c"security.ima", &mut value) || has(c"security.evm", &mut value),
                 kind,
             };
             match entry.kind {

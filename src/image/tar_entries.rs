@@ -44,6 +44,9 @@ pub struct Entry {
     pub size: u64,
     /// Whether it has file capabilities (the extended attribute `security.capability`).
     pub capability: bool,
+    /// Whether its content is signed for the kernel's appraisal (`security.ima`, `security.evm`): a changed copy would not
+    /// be executed.
+    pub signed: bool,
 }
 
 fn damaged(why: impl Into<String>) -> Error {
@@ -87,6 +90,7 @@ struct Pax {
     uid: Option<i64>,
     gid: Option<i64>,
     capability: bool,
+    signed: bool,
     sparse: Records,
 }
 
@@ -120,6 +124,7 @@ impl Pax {
                 b"uid" => pax.uid = number()?,
                 b"gid" => pax.gid = number()?,
                 b"SCHILY.xattr.security.capability" => pax.capability = given,
+                b"SCHILY.xattr.security.ima" | b"SCHILY.xattr.security.evm" => pax.signed = given,
                 _ => {
                     if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
                         pax.sparse.take(key, value).ok_or_else(broken)?;
@@ -269,6 +274,7 @@ impl<R: Read> Entries<R> {
             uid: number(pax.uid, header.uid(), "its owner is no number")?,
             gid: number(pax.gid, header.gid(), "its group is no number")?,
             capability: pax.capability,
+            signed: pax.signed,
             path,
             kind,
         })
