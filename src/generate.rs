@@ -26,6 +26,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall-probe", manual::PROBE),
         ("evercall-rules", manual::RULES),
         ("evercall-log", manual::LOG),
+        ("evercall-layer", manual::LAYER),
     ] {
         let command = match name.strip_prefix("evercall-") {
             Some(sub) => command.find_subcommand(sub).cloned(),

@@ -11,6 +11,7 @@ mod generate;
 #[allow(dead_code)]
 mod image;
 mod launch;
+mod layer;
 mod library;
 mod log;
 mod log_to;
@@ -24,7 +25,6 @@ mod rules;
 mod run;
 mod simulate;
 mod static_program;
-#[allow(dead_code)]
 mod stub;
 mod tunables;
 
@@ -48,6 +48,7 @@ pub fn main() -> ExitCode {
         Action::Probe(options) => probe::probe(&options),
         Action::Rules(options) => rules::print(&options),
         Action::Log(options) => log::sum_up(&options),
+        Action::Layer(options) => layer::layer(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

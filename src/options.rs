@@ -1,5 +1,6 @@
 //! The command line, defined once: help, man pages and completions are made from it.
 
+use crate::layer::options::LayerOptions;
 use crate::log_to::LogTo;
 use crate::manual;
 use crate::simulate::calls::{Denied, Version};
@@ -69,6 +70,16 @@ pub enum Action {
     /// evercall's are counted and passed over.
     #[command(after_long_help = manual::help(manual::LOG))]
     Log(LogOptions),
+    /// Put libevercall.so into a container image, as one layer more
+    ///
+    /// Reads IMAGE and writes it to OUT with a layer on top that holds libevercall.so, and with what loads it: then
+    /// every container of it runs under evercall, with no option given. Everything else is copied byte for byte. With
+    /// --remove, takes the layer out again; with --show, tells what an image carries.
+    #[command(after_long_help = manual::help(manual::LAYER))]
+    #[command(
+        override_usage = "evercall layer [OPTIONS] IMAGE -o OUT\n       evercall layer --remove IMAGE -o OUT\n       evercall layer --show IMAGE"
+    )]
+    Layer(LayerOptions),
     /// Write man pages or shell completions
     #[command(hide = true)]
     Generate(GenerateOptions),

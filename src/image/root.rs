@@ -331,6 +331,7 @@ fn walk_directory(
                 uid: metadata.uid().into(),
                 gid: metadata.gid().into(),
                 size: if kind == Kind::File { metadata.len() } else { 0 },
+                mtime: u64::try_from(metadata.mtime()).unwrap_or(0),
                 capability: kind == Kind::File
                     && rustix::fs::lgetxattr(&path, c"security.capability", &mut capability).is_ok(),
                 kind,

@@ -42,6 +42,8 @@ pub struct Entry {
     pub gid: u64,
     /// Bytes of a regular file; else 0.
     pub size: u64,
+    /// When it was changed last, in whole seconds since 1970; what is earlier is 0.
+    pub mtime: u64,
     /// Whether it has file capabilities (the extended attribute `security.capability`).
     pub capability: bool,
 }
@@ -84,6 +86,7 @@ struct Extended {
     size: Option<u64>,
     uid: Option<u64>,
     gid: Option<u64>,
+    mtime: Option<u64>,
     capability: bool,
     sparse: bool,
 }
@@ -107,7 +110,11 @@ impl Extended {
                 b"size" => self.size = Some(number(value).ok_or_else(broken)?),
                 b"uid" => self.uid = number(value),
                 b"gid" => self.gid = number(value),
-                b"SCHILY.xattr.security.capability" => self.capability = true,
+                // With a fraction, which is not kept.
+                b"mtime" => self.mtime = value.split(|&b| b == b'.').next().and_then(number),
+                b"SCHILY.xattr.security.capability" | b"LIBARCHIVE.xattr.security.capability" => {
+                    self.capability = true;
+                }
                 _ => self.sparse |= key.starts_with(b"GNU.sparse."),
             }
             records = records.get(length..).ok_or_else(broken)?;
@@ -232,6 +239,8 @@ impl<R: Read> Entries<R> {
                 .gid
                 .map_or_else(|| header.gid(), Ok)
                 .map_err(|_| of_path("its group is no number"))?,
+            // A time that is no number is nobody's harm.
+            mtime: extended.mtime.or_else(|| header.mtime().ok()).unwrap_or(0),
             capability: extended.capability,
             path,
             kind,

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn entry(path: &str, kind: Kind) -> Entry {
-        Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, size: 0, capability: false }
+        Entry { path: path.into(), kind, mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0, capability: false }
     }
 
     fn tree(entries: &[(&str, Kind)]) -> Tree<()> {
