@@ -34,7 +34,7 @@ test)
     need diet dietlibc-dev
     need /usr/include/x86_64-linux-gnu/asm/unistd_64.h linux-libc-dev
     echo 'int main;' | cc -m32 -xc -shared -o /dev/null - 2>/dev/null || missing="$missing gcc-multilib"
-    for tool in strace debootstrap podman runc crun runsc git perl python3 fakeroot faketime eatmydata; do
+    for tool in skopeo umoci buildah strace debootstrap podman runc crun runsc git perl python3 fakeroot faketime eatmydata; do
         need $tool $tool
     done
     need busybox busybox-static

@@ -43,6 +43,7 @@ fn man(dir: &Path) -> Result<(), Failure> {
         ("evercall-log", manual::LOG),
         ("evercall-hook", manual::HOOK),
         ("evercall-cdi", manual::CDI),
+        ("evercall-layer", manual::LAYER),
     ] {
         let command = match name.strip_prefix("evercall-") {
             Some(sub) => command.find_subcommand(sub).cloned(),

@@ -19,6 +19,7 @@ mod hook;
 #[allow(dead_code)]
 mod image;
 mod launch;
+mod layer;
 mod libraries;
 mod library;
 mod log;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Action::Cdi(options) => cdi::cdi(&options),
         Action::SelfTest(options) => self_test::self_test(&options),
         Action::SelfTestChild { stage } => return self_test::child(stage),
+        Action::Layer(options) => layer::layer(&options),
         Action::Generate(options) => generate::generate(&options),
     };
     match done {

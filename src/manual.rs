@@ -1,7 +1,10 @@
 //! What help and man pages say beyond the options: exit status, environment, files.
 
+mod layer;
+
 use crate::output::wrap;
 use clap_mangen::Man;
+pub use layer::LAYER;
 use roff::{Roff, bold, roman};
 use std::fmt::Write as _;
 use std::io;

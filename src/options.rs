@@ -3,6 +3,7 @@
 use crate::cdi::options::CdiOptions;
 use crate::check::options::CheckOptions;
 use crate::hook::options::HookOptions;
+use crate::layer::options::LayerOptions;
 use crate::log_to::LogTo;
 use crate::manual;
 use crate::self_test::options::{SelfTestOptions, Stage};
@@ -81,6 +82,16 @@ pub enum Action {
     /// evercall's are counted and passed over.
     #[command(after_long_help = manual::help(manual::LOG))]
     Log(LogOptions),
+    /// Put libevercall.so into a container image, as one layer more
+    ///
+    /// Reads IMAGE and writes it to OUT with a layer on top that holds libevercall.so, and with what loads it: then
+    /// every container of it runs under evercall, with no option given. Everything else is copied byte for byte. With
+    /// --remove, takes the layer out again; with --show, tells what an image carries.
+    #[command(after_long_help = manual::help(manual::LAYER))]
+    #[command(
+        override_usage = "evercall layer [OPTIONS] IMAGE -o OUT\n       evercall layer --remove IMAGE -o OUT\n       evercall layer --show IMAGE"
+    )]
+    Layer(LayerOptions),
     /// Give the containers of a node the library, as a hook of their engine or runtime
     ///
     /// Reads what the engine says of a container from standard input, and mounts libevercall.so, read-only, with what
@@ -94,7 +105,6 @@ pub enum Action {
     /// library as they would give it a device: a read-only mount, and LD_PRELOAD.
     #[command(after_long_help = manual::help(manual::CDI))]
     Cdi(CdiOptions),
-    /// Write man pages, shell completions, and what else is installed
     /// Test on an image whether the library breaks it, and write nothing
     #[command(hide = true)]
     SelfTest(SelfTestOptions),

@@ -232,6 +232,7 @@ pub fn single(path: &Path, analyse: &dyn Fn(&[u8], &Path) -> Analysis) -> io::Re
         gid: 0,
         size: bytes.len() as u64,
         capability: false,
+        mtime: 0,
         signed: false,
     };
     let slot = OnceLock::new();

@@ -79,6 +79,8 @@ pub struct Other {
 pub struct Variant {
     /// Its name: a reference such as `docker.io/library/debian:7`, where one is given.
     pub reference: Option<String>,
+    /// All names that it has in a Docker archive (`RepoTags`); else the one, if there is one.
+    pub references: Vec<String>,
     /// What it runs on.
     pub platform: Platform,
     /// The blobs of the indexes that lead to its manifest, from `index.json` (not among them) down, and the manifest's
@@ -104,7 +106,8 @@ pub struct Blob {
 }
 
 impl Blob {
-    fn of(descriptor: &Descriptor) -> Result<Blob, String> {
+    /// What a descriptor points at.
+    pub fn of(descriptor: &Descriptor) -> Result<Blob, String> {
         let digest = descriptor.digest()?;
         Ok(Blob { path: digest.blob_path(), digest: Some(digest), size: Some(descriptor.size) })
     }
@@ -297,9 +300,12 @@ impl Image {
                 return Err(self.fault(&what, format!("{why}: \"{media_type}\"")));
             }
             let blob = Blob::of(layer).map_err(of_manifest)?;
+            if layer.media_type.ends_with("+encrypted") {
+                return Err(self.fault(&blob.name(), "the layer is encrypted: decrypt the image first"));
+            }
             layers.push(Layer { blob, media_type: layer.media_type.clone(), diff_id: None });
         }
-        self.add(reference, descriptor.platform, trail, config_blob, layers)
+        self.add(reference.into_iter().collect(), descriptor.platform, trail, config_blob, layers)
     }
 
     fn read_docker(&mut self) -> Result<(), Failure> {
@@ -315,15 +321,15 @@ impl Image {
             let layers = layers
                 .map(|path| Layer { blob: blob(path), media_type: String::new(), diff_id: None })
                 .collect();
-            let reference = manifest.repo_tags.unwrap_or_default().into_iter().next();
-            self.add(reference, None, Vec::new(), blob(manifest.config), layers)?;
+            let references = manifest.repo_tags.unwrap_or_default();
+            self.add(references, None, Vec::new(), blob(manifest.config), layers)?;
         }
         Ok(())
     }
 
     fn add(
         &mut self,
-        reference: Option<String>,
+        references: Vec<String>,
         platform: Option<Platform>,
         trail: Vec<Descriptor>,
         config_blob: Blob,
@@ -348,7 +354,8 @@ impl Image {
             architecture: config.architecture.clone(),
             variant: config.variant.clone(),
         });
-        self.variants.push(Variant { reference, platform, trail, config_blob, config, layers });
+        let reference = references.first().cloned();
+        self.variants.push(Variant { reference, references, platform, trail, config_blob, config, layers });
         Ok(())
     }
 

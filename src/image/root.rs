@@ -377,6 +377,7 @@ fn walk_directory(
                 uid: metadata.uid().into(),
                 gid: metadata.gid().into(),
                 size: if kind == Kind::File { metadata.len() } else { 0 },
+                mtime: u64::try_from(metadata.mtime()).unwrap_or(0),
                 capability: has(c"security.capability", &mut value),
                 signed: has(c"security.ima", &mut value) || has(c"security.evm", &mut value),
                 kind,

@@ -196,6 +196,19 @@ impl Store {
         }
     }
 
+    /// The name of the file that a name leads to: members of an archive can be links.
+    pub fn real_name(&self, name: &str) -> Option<String> {
+        let Store::Archive(archive) = self else { return self.has(name).then(|| name.to_string()) };
+        let mut name = flat(Path::new(name));
+        for _ in 0..limits::LINKS {
+            match archive.members.get(&name)? {
+                Member::File { .. } => return Some(name),
+                Member::Link(target) => name.clone_from(target),
+            }
+        }
+        None
+    }
+
     /// Whether there is such a file.
     pub fn has(&self, name: &str) -> bool {
         match self {

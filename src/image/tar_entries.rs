@@ -42,6 +42,8 @@ pub struct Entry {
     pub gid: u64,
     /// Bytes of a regular file, with its holes; else 0.
     pub size: u64,
+    /// When it was changed last, in whole seconds since 1970; what is earlier is 0.
+    pub mtime: u64,
     /// Whether it has file capabilities (the extended attribute `security.capability`).
     pub capability: bool,
     /// Whether its content is signed for the kernel's appraisal (`security.ima`, `security.evm`): a changed copy would not
@@ -89,6 +91,7 @@ struct Pax {
     size: Option<u64>,
     uid: Option<i64>,
     gid: Option<i64>,
+    mtime: Option<u64>,
     capability: bool,
     signed: bool,
     sparse: Records,
@@ -123,7 +126,14 @@ impl Pax {
                 }
                 b"uid" => pax.uid = number()?,
                 b"gid" => pax.gid = number()?,
-                b"SCHILY.xattr.security.capability" => pax.capability = given,
+                // With a fraction, which is not kept; what is earlier than 1970 is 0.
+                b"mtime" => {
+                    let seconds = value.split(|&b| b == b'.').next().unwrap_or_default();
+                    pax.mtime = std::str::from_utf8(seconds).ok().and_then(|seconds| seconds.parse().ok());
+                }
+                b"SCHILY.xattr.security.capability" | b"LIBARCHIVE.xattr.security.capability" => {
+                    pax.capability = given;
+                }
                 b"SCHILY.xattr.security.ima" | b"SCHILY.xattr.security.evm" => pax.signed = given,
                 _ => {
                     if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
@@ -275,6 +285,8 @@ impl<R: Read> Entries<R> {
             gid: number(pax.gid, header.gid(), "its group is no number")?,
             capability: pax.capability,
             signed: pax.signed,
+            // A time that is no number is nobody's harm.
+            mtime: pax.mtime.or_else(|| header.mtime()).unwrap_or(0),
             path,
             kind,
         })
@@ -320,7 +332,7 @@ impl<R: Read> Entries<R> {
             let Some(buffer) = self.scratch.get_mut(..length) else { break };
             match self.inner.read(buffer) {
                 Ok(0) if self.content > 0 => return Err(cut_off()),
-                // The last padding may be missing.
+                // The last padding may be missing, as in what `umoci insert` writes, and Go's reader takes that.
                 Ok(0) => {
                     self.ended = true;
                     break;

@@ -83,6 +83,11 @@ impl Header {
         number(self.field(116, 8))
     }
 
+    /// When it was changed last, in seconds since 1970; None for what is no number, or earlier.
+    pub fn mtime(&self) -> Option<u64> {
+        number(self.field(136, 12)).and_then(|seconds| u64::try_from(seconds).ok())
+    }
+
     /// Bytes of the content; None for what is no number, or below 0.
     pub fn size(&self) -> Option<u64> {
         u64::try_from(number(self.field(124, 12))?).ok()

@@ -41,6 +41,11 @@ impl<'a> Parts<'a> {
         self.documents.push((name.to_string(), bytes));
     }
 
+    /// Leaves out a document.
+    pub fn remove_document(&mut self, name: &str) {
+        self.documents.retain(|(present, _)| present != name);
+    }
+
     /// Adds a blob under its digest.
     pub fn blob(&mut self, bytes: Vec<u8>) -> (Digest, u64) {
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
@@ -133,6 +138,11 @@ fn copy(what: &str, source: &Source<'_>, out: &mut dyn Write, progress: &Progres
 
 fn cannot_write(error: io::Error) -> Failure {
     Failure::new(format!("the output cannot be written: {error}"))
+}
+
+/// Whether [`write`] can write there, before all the work is done.
+pub fn check(form: Form, to: &Path, force: bool) -> Result<(), Failure> {
+    Place::find(form, to, force).map(drop)
 }
 
 /// Writes an image to a path, where it appears when it is whole; `-` is standard output, for archives. What is at the

@@ -55,6 +55,23 @@ pub fn manifest(
     platform: Value,
     name: Option<&str>,
 ) -> Result<Digest, Failure> {
+    let (digest, size) = manifest_blob(parts, config, layers, annotations);
+    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &digest, size);
+    entry["platform"] = platform;
+    if let Some(name) = name {
+        entry["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
+    }
+    index(parts, vec![entry]);
+    Ok(digest)
+}
+
+/// The manifest alone, as a blob of the parts.
+pub fn manifest_blob(
+    parts: &mut Parts<'_>,
+    config: Value,
+    layers: Vec<Value>,
+    annotations: Map<String, Value>,
+) -> (Digest, u64) {
     let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -64,14 +81,7 @@ pub fn manifest(
     if !annotations.is_empty() {
         manifest["annotations"] = annotations.into();
     }
-    let (digest, size) = parts.blob(manifest.to_string().into_bytes());
-    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &digest, size);
-    entry["platform"] = platform;
-    if let Some(name) = name {
-        entry["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
-    }
-    index(parts, vec![entry]);
-    Ok(digest)
+    parts.blob(manifest.to_string().into_bytes())
 }
 
 /// `oci-layout` and `index.json`.
