@@ -34,6 +34,9 @@ pub struct Looked {
     pub analysis: Analysis,
 }
 
+/// Where a content's analysis will be: the walk goes on while threads look.
+type Slot = Arc<OnceLock<Arc<Looked>>>;
+
 /// What is kept of a thing in the root.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -79,7 +82,7 @@ pub type Wanted<'a> = &'a dyn Fn(&Path) -> bool;
 struct Job {
     bytes: Vec<u8>,
     path: PathBuf,
-    slot: Arc<OnceLock<Arc<Looked>>>,
+    slot: Slot,
     _room: Room,
 }
 
@@ -92,7 +95,7 @@ pub fn scan(
     wanted: Wanted<'_>,
     analyse: &(dyn Fn(&[u8], &Path) -> Analysis + Sync),
 ) -> Result<Scanned, Failure> {
-    let known: Mutex<HashMap<[u8; 32], Arc<OnceLock<Arc<Looked>>>>> = Mutex::default();
+    let known: Mutex<HashMap<[u8; 32], Slot>> = Mutex::default();
     let gate = Arc::new(Gate::default());
     // A job holds room at the gate, so the queue needs no bound of its own.
     let (send, receive) = crossbeam_channel::unbounded::<Job>();
