@@ -275,8 +275,10 @@ impl<R: Read> Entries<R> {
         }
         let mode = header.mode().ok_or_else(|| of_path("its mode is no number"))?;
         let number = |pax: Option<i64>, header: Option<i64>, what| {
-            // Below 0: nobody's.
-            pax.or(header).map(i64::cast_unsigned).ok_or_else(|| of_path(what))
+            // Below 0: nobody's, so the largest of all.
+            pax.or(header)
+                .map(|number| u64::try_from(number).unwrap_or(u64::MAX))
+                .ok_or_else(|| of_path(what))
         };
         Ok(Entry {
             size,

@@ -27,7 +27,7 @@ impl Header {
         for (at, &byte) in block.iter().enumerate() {
             let byte = if (148..156).contains(&at) { b' ' } else { byte };
             unsigned += i64::from(byte);
-            signed += i64::from(byte.cast_signed());
+            signed += i64::from(i8::from_ne_bytes([byte]));
         }
         let header = Header(block);
         let sum = i64::try_from(octal(header.field(148, 8))?).ok()?;
@@ -137,7 +137,7 @@ fn text(field: &[u8]) -> &[u8] {
 fn number(field: &[u8]) -> Option<i64> {
     let first = *field.first()?;
     if first & 0x80 == 0 {
-        return octal(field).map(u64::cast_signed);
+        return octal(field).and_then(|value| i64::try_from(value).ok());
     }
     let inverted = if first & 0x40 == 0 { 0 } else { 0xff };
     let mut value = 0_u64;
