@@ -200,6 +200,20 @@ fn a_debian_image_gets_one_layer_and_loses_it_again() {
     );
 }
 
+/// A program that says whether a libevercall.so is mapped into it.
+const MAPPED: &str = r#"
+#include <stdio.h>
+#include <string.h>
+int main(void) {
+    char line[4096];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps))
+        if (strstr(line, "/libevercall.so"))
+            return puts("loaded"), 0;
+    return puts("not loaded"), 1;
+}
+"#;
+
 /// Programs of musl take a path as it stands; 32-bit programs beside 64-bit ones find a stub, and nobody complains.
 #[test]
 fn no_loader_complains_of_another_ones_library() {
@@ -208,7 +222,7 @@ fn no_loader_complains_of_another_ones_library() {
     }
     let bench = Bench::new();
     let source = bench.path("t.c");
-    fs::write(&source, "#include <stdio.h>\nint main(void) { puts(\"lives\"); return 0; }\n").unwrap();
+    fs::write(&source, MAPPED).unwrap();
     let builds = [("t64", vec!["cc"]), ("t32", vec!["cc", "-m32"]), ("tmusl", vec!["musl-gcc"])];
     for (name, compiler) in &builds {
         succeed(bare(compiler[0]).args(&compiler[1..]).arg("-o").arg(bench.path(name)).arg(&source));
@@ -226,25 +240,10 @@ fn no_loader_complains_of_another_ones_library() {
     let script = "t64; t32; tmusl; echo $LD_PRELOAD";
     let run = bench.run(&docker, "localhost/mixed:a", &[], &["sh", "-c", script]);
     assert_eq!(text(&run.stderr), "");
-    assert_eq!(text(&run.stdout), "lives\nlives\nlives\n/usr/lib/evercall/$LIB/libevercall.so\n");
-    // Loaded where it can be: each program as another host would have it.
+    assert_eq!(text(&run.stdout), "loaded\nloaded\nloaded\n/usr/lib/evercall/$LIB/libevercall.so\n");
     let shown = text(&succeed(layer().args(["--show", "--format", "json"]).arg(&docker)).stdout);
     assert!(shown.contains("\"privileged_programs\": \"none\""), "{shown}");
     assert!(shown.contains("\"abi\": \"i386\""), "{shown}");
-    for program in ["t64", "tmusl"] {
-        let run = bench.run(
-            &docker,
-            "localhost/mixed:a",
-            &[],
-            &["sh", "-c", &format!("LD_TRACE_LOADED_OBJECTS=1 {program}")],
-        );
-        assert!(
-            text(&run.stdout).contains("libevercall.so"),
-            "{program}: {}{}",
-            text(&run.stdout),
-            text(&run.stderr)
-        );
-    }
 }
 
 /// Whatever goes wrong, nothing is written, and the source stays.

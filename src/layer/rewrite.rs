@@ -193,7 +193,8 @@ impl<'i> Rewriting<'i, '_> {
             let blob = self.blob(descriptor)?;
             // Layers that the image's registry may not give away are fetched from elsewhere.
             let elsewhere = descriptor.get("urls").is_some_and(|urls| !urls.is_null());
-            if !self.parts.has(&blob.path) && !(elsewhere && !self.image.store.has(&blob.path)) {
+            let here = !elsewhere || self.image.store.has(&blob.path);
+            if here && !self.parts.has(&blob.path) {
                 self.copy(blob);
             }
         }

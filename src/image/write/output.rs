@@ -203,7 +203,9 @@ fn header(out: &mut dyn Write, kind: EntryType, name: &str, size: u64) -> Result
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(if kind == EntryType::Directory { 0o755 } else { 0o644 });
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_size(size);
     if header.set_path(name).is_err() {
         // The blobs of SHA-512: a name that is too long stands in an entry of its own (tar(5), GNU).
