@@ -7,7 +7,7 @@
 
 mod base_image;
 mod cdi;
-mod check;
+pub mod check;
 mod conf_manual;
 mod exec;
 mod failure;
