@@ -320,7 +320,7 @@ fn it_can_be_switched_off() {
     let host = Host::with(GROUP);
     assert_eq!(
         printed!(host, program("cgroup_files").to_str().unwrap(), "own_filter"),
-        "open before: \"536870912\", errno 0\nown filter: right\nopen: ENOENT\nsyscall open: ENOENT\nfopen: ENOENT\n"
+        "open before: \"536870912\", errno 0\nown filter: right\nopen: No such file or directory\nsyscall open: No such file or directory\nfopen: No such file or directory\n"
     );
 }
 
