@@ -36,7 +36,7 @@ pub fn make(options: &ImageOptions) -> Result<(), Failure> {
     let time = write::source_date()?;
     let mut layer = LayerBuilder::new(time.unwrap_or(0));
     layer.file(Path::new("/usr/bin/evercall"), 0o755, Content::File(options.command.clone()));
-    let folder = Path::new("/usr/lib/evercall");
+    let folder = Path::new(libraries::HOME);
     for (path, thing) in libraries::folder(&library) {
         match thing {
             Thing::File(bytes, mode) => {
