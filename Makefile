@@ -19,7 +19,6 @@ build: shim command
 	CARGO="$(CARGO)" packaging/licences.sh $(TARGET) > dist/third-party-licences.txt.new
 	mv dist/third-party-licences.txt.new dist/third-party-licences.txt
 	dist/evercall generate conf dist/evercall.conf
-	dist/evercall generate stub dist/libevercall-i386.so
 
 shim: needed-build
 	$(CARGO) build --locked --release -p evercall-shims

@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::image::Form;
-use crate::image::write::scratch::{self, descriptor};
+use crate::image::write::scratch;
 use crate::image::write::{self, Content, LayerBuilder, NewLayer, Packing, Parts};
 use crate::libraries::{self, Thing};
 use crate::options::ImageOptions;
@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::Path;
+use std::slice;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -36,7 +37,7 @@ pub fn make(options: &ImageOptions) -> Result<(), Failure> {
     let time = write::source_date()?;
     let mut layer = LayerBuilder::new(time.unwrap_or(0));
     layer.file(Path::new("/usr/bin/evercall"), 0o755, Content::File(options.command.clone()));
-    let folder = Path::new("/usr/lib/evercall");
+    let folder = Path::new(libraries::HOME);
     for (path, thing) in libraries::folder(&library) {
         match thing {
             Thing::File(bytes, mode) => {
@@ -56,7 +57,7 @@ pub fn make(options: &ImageOptions) -> Result<(), Failure> {
     write::write(Form::OciArchive, &options.output, options.force, &parts, &ProgressBar::hidden())
 }
 
-/// Config, manifest and index above the layer.
+/// Config, manifest and index above the layer, and what Docker reads.
 fn assemble(
     layer: &NewLayer,
     labels: Map<String, Value>,
@@ -72,32 +73,19 @@ fn assemble(
             "WorkingDir": "/",
             "Labels": labels,
         },
-        "rootfs": { "type": "layers", "diff_ids": [layer.diff_id] },
         "history": [{ "created_by": "evercall generate image" }],
     });
-    if let Some(time) = time.map(date) {
+    if let Some(time) = time.map(write::date) {
         config["created"] = json!(time);
         config["history"][0]["created"] = json!(time);
     }
-    let mut parts = Parts::default();
-    parts.layer(layer).map_err(|error| Failure::new(format!("the layer cannot be read again: {error}")))?;
-    let (config, size) = parts.blob(config.to_string().into_bytes());
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": descriptor("application/vnd.oci.image.config.v1+json", &config, size),
-        "layers": [descriptor(scratch::media_type(layer.packing), &layer.digest, layer.size)],
-        "annotations": labels,
-    });
-    let (manifest, size) = parts.blob(manifest.to_string().into_bytes());
-    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest, size);
-    entry["platform"] = json!({ "architecture": "amd64", "os": "linux" });
     // Docker with containerd's store reads the first, as podman does; skopeo and umoci the second.
-    entry["annotations"] = json!({
+    let names = json!({
         "io.containerd.image.name": format!("docker.io/library/{NAME}:{TAG}"),
         "org.opencontainers.image.ref.name": TAG,
     });
-    scratch::index(&mut parts, vec![entry]);
+    let mut parts = Parts::default();
+    let config = scratch::image(&mut parts, config, slice::from_ref(layer), labels, names)?;
     // All that Docker reads with its older store.
     let docker = json!([{
         "Config": config.blob_path(),
@@ -125,47 +113,4 @@ fn labels(options: &ImageOptions) -> Map<String, Value> {
         }
     }
     labels
-}
-
-/// A time in the form of RFC 3339, from seconds since 1970.
-fn date(seconds: u64) -> String {
-    const DAY: u64 = 86400;
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let (mut days, second) = (seconds / DAY, seconds % DAY);
-    let mut year = 1970;
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As `date -u -d @SECONDS +%FT%TZ` has them.
-    #[test]
-    fn dates_are_those_of_date() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_888_783, "2026-11-28T17:59:43Z"),
-            (4_107_542_399, "2100-02-28T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (253_402_300_799, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(date(seconds), text);
-        }
-    }
 }

@@ -8,7 +8,6 @@ use crate::libraries;
 use crate::manual;
 use crate::options::{Generate, GenerateOptions, Options};
 use crate::output;
-use crate::stub::{self, Machine};
 use clap::CommandFactory as _;
 use std::fs;
 use std::path::Path;
@@ -17,7 +16,6 @@ use std::path::Path;
 pub fn generate(options: &GenerateOptions) -> Result<(), Failure> {
     match &options.what {
         Generate::Man { dir } => man(dir),
-        Generate::Stub { file } => stub(file),
         Generate::Completions { dir } => completions(dir),
         Generate::Libraries { library, dir } => {
             let library = fs::read(library)
@@ -58,11 +56,6 @@ fn man(dir: &Path) -> Result<(), Failure> {
         log::debug!("wrote {}", file.display());
     }
     output::write_file(&dir.join("evercall.conf.5"), &conf_manual::page())
-}
-
-fn stub(file: &Path) -> Result<(), Failure> {
-    fs::write(file, stub::library(Machine::I386))
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))
 }
 
 fn completions(dir: &Path) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 //! class for every program of a container that has such a folder here.
 
 use crate::failure::Failure;
+use crate::library::NAME;
 use crate::stub::{self, Machine};
 use std::borrow::Cow;
 use std::fs;
@@ -12,8 +13,14 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-/// The library's name.
-pub const NAME: &str = "libevercall.so";
+/// Where packages, `make install PREFIX=/usr` and images have it, and where containers get it.
+pub const HOME: &str = "/usr/lib/evercall";
+
+/// What is preloaded where the folder is at [`HOME`] and the loader decides. For the exception see [`STUBS`].
+pub const PRELOAD: &str = "/usr/lib/evercall/$LIB/libevercall.so";
+
+/// What is preloaded where x86-64 programs alone are meant.
+pub const PLAIN_PRELOAD: &str = "/usr/lib/evercall/libevercall.so";
 
 /// What `$LIB` is to x86-64 programs: Debian and Ubuntu with multiarch; Red Hat, Fedora, SUSE, Gentoo; and `$LIB` itself
 /// to the loaders that replace nothing, musl's and uClibc's.
@@ -54,6 +61,11 @@ pub fn folder(library: &[u8]) -> Vec<(String, Thing<'_>)> {
     }
     things.sort_by(|(a, _), (b, _)| a.cmp(b));
     things
+}
+
+/// The folder that a library lies in, if it is one of these: nothing is missing that a loader may look for.
+pub fn around(library: &Path) -> Option<&Path> {
+    library.parent().filter(|dir| folder(&[]).iter().all(|(path, _)| dir.join(path).is_file()))
 }
 
 /// Writes the folder; what is in it already under these names is replaced.

@@ -1,6 +1,7 @@
 //! Where libevercall.so is, and LD_PRELOAD with it in front.
 
 use crate::failure::Failure;
+use crate::libraries::HOME;
 use crate::program::{self, Architecture, Kind, Loading, Unknown};
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -12,9 +13,6 @@ pub const NAME: &str = "libevercall.so";
 
 /// Where it is looked for, from the folder of the command.
 const BESIDE: [&str; 3] = ["", "../lib/evercall", "../lib/x86_64-linux-gnu/evercall"];
-
-/// Where it is looked for last.
-const SYSTEM: &str = "/usr/lib/evercall";
 
 /// The variable that names the library.
 pub const VARIABLE: &str = "EVERCALL_LIB";
@@ -131,7 +129,7 @@ fn places() -> Vec<PathBuf> {
     if let Some(folder) = env::current_exe().ok().as_deref().and_then(Path::parent) {
         places.extend(BESIDE.iter().map(|beside| tidy(&folder.join(beside)).join(NAME)));
     }
-    let system = Path::new(SYSTEM).join(NAME);
+    let system = Path::new(HOME).join(NAME);
     if !places.contains(&system) {
         places.push(system);
     }

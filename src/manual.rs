@@ -622,7 +622,8 @@ pub const HOOK: &[Section] = &[
             (
                 "32-bit programs",
                 "where the image holds them too, $LIB in the preload leads them to a library that does nothing. At \
-                 precreate that is a file of the host, libevercall-i386.so beside the library",
+                 precreate the host's whole folder is mounted then: the library has to be in one as make install, the \
+                 Debian package and `evercall generate libraries` make it, or the container is left as it is",
             ),
         ],
     ),
@@ -659,6 +660,12 @@ pub const CDI: &[Section] = &[
                 "LD_PRELOAD",
                 "a CDI specification sets a variable over what it was: an image that preloads something of its own loses \
                  it. For such images there are evercall hook and the layer",
+            ),
+            (
+                "the devices",
+                "legacy preloads /usr/lib/evercall/$LIB/libevercall.so: each program of the container finds a library of \
+                 its own word size, 32-bit ones one that does nothing. legacy-plain preloads the path without $LIB, for \
+                 images in which $LIB is lib to 64-bit programs (Debian 6 and older, Arch); 32-bit programs complain there",
             ),
             ("the host's files", "are not looked at: the specification may be written on another machine"),
         ],

@@ -409,11 +409,6 @@ pub enum Generate {
         /// Where to write them; made if it is not there
         dir: PathBuf,
     },
-    /// What 32-bit programs load in place of the library where an image holds such too: libevercall-i386.so
-    Stub {
-        /// The file
-        file: PathBuf,
-    },
     /// Completions for bash, zsh and fish
     Completions {
         /// Where to write them; made if it is not there

@@ -6,14 +6,14 @@ mod debian;
 #[path = "common/node.rs"]
 mod node;
 
-use common::{bare, command, root, shim, succeed, text};
+use common::{bare, command, root, succeed, text};
 use node::{Node, is_translated};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;
 
-const LEGACY: [&str; 2] = ["/opt/legacy", "release"];
 const DEVICE: &str = "--device=evercall.dev/shim=legacy";
+const PLAIN: &str = "--device=evercall.dev/shim=legacy-plain";
 
 fn cdi(options: &[&str]) -> Output {
     common::output(bare(command()).arg("cdi").args(options))
@@ -42,24 +42,31 @@ fn every_field_is_one_of_the_specification() {
     };
     only(&document, &["cdiVersion", "kind", "devices"]);
     assert_eq!(document["kind"], "evercall.dev/shim");
-    let device = &document["devices"][0];
-    only(device, &["name", "containerEdits"]);
-    assert_eq!(device["name"], "legacy");
-    only(&device["containerEdits"], &["env", "mounts"]);
-    for mount in device["containerEdits"]["mounts"].as_array().unwrap() {
-        only(mount, &["hostPath", "containerPath", "options"]);
-        assert!(mount["options"].as_array().unwrap().contains(&"ro".into()));
+    let devices = document["devices"].as_array().unwrap();
+    let due = [
+        ("legacy", "/usr/lib/evercall/$LIB/libevercall.so"),
+        ("legacy-plain", "/usr/lib/evercall/libevercall.so"),
+    ];
+    assert_eq!(devices.len(), due.len());
+    for (device, (name, preload)) in devices.iter().zip(due) {
+        only(device, &["name", "containerEdits"]);
+        assert_eq!(device["name"], name);
+        only(&device["containerEdits"], &["env", "mounts"]);
+        for mount in device["containerEdits"]["mounts"].as_array().unwrap() {
+            only(mount, &["hostPath", "containerPath", "options"]);
+            assert!(mount["options"].as_array().unwrap().contains(&"ro".into()));
+        }
+        let env: Vec<&str> =
+            device["containerEdits"]["env"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
+        assert_eq!(env, [&format!("LD_PRELOAD={preload}"), "EVERCALL_LOG=first", "A=b=c"]);
     }
-    let env: Vec<&str> =
-        device["containerEdits"]["env"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
-    assert_eq!(env, ["LD_PRELOAD=/usr/lib/evercall/libevercall.so", "EVERCALL_LOG=first", "A=b=c"]);
 }
 
 #[test]
 fn wrong_options_are_told() {
     for (options, why) in [
-        (&["--lib", "relative.so"][..], "absolute path"),
-        (&["--container-path", "/a b.so"], "without blanks"),
+        (&["--folder", "relative"][..], "absolute path"),
+        (&["--container-folder", "/a b"], "without blanks"),
         (&["--env", "EVERCALL_LOG"], "NAME=VALUE"),
         (&["--env", "LD_PRELOAD=/x"], "made by evercall itself"),
         (&["-o", "/nonexistent/evercall.json"], "/nonexistent/evercall.json cannot be written"),
@@ -79,30 +86,35 @@ fn a_container_with_the_device_gets_the_library_and_another_does_not() {
         Err(reason) => skip!("{reason}"),
     };
     let specification = node.here("evercall.json");
-    succeed(
-        bare(command())
-            .arg("cdi")
-            .arg("--lib")
-            .arg(shim())
-            .args(["--env", "EVERCALL_LOG=all"])
-            .arg("-o")
-            .arg(&specification),
-    );
+    let mut write = bare(command());
+    write.arg("cdi").arg("--folder").arg(node.libraries("installed")).args(["--env", "EVERCALL_LOG=all"]);
+    succeed(write.arg("-o").arg(&specification));
     let root = node.root("root");
+    node.with_32_bit(&root);
     node.mark(&root.join("opt/libmark.so"));
     for runtime in ["runc", "crun"] {
-        let run = |options: &[&str]| {
+        let run = |options: &[&str], program: &str| {
             let mut podman = node.podman(runtime);
-            podman.env("CDI", &specification).args(["run", "--rm", "--log-driver=none", "--network=none"]);
-            podman.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]).args(options);
-            common::output(podman.arg("--rootfs").arg(&root).args(LEGACY))
+            podman.env("CDI", &specification);
+            common::output(node.with_run(&mut podman, options, &root, &[program, "release"]))
         };
-        let with = run(&[DEVICE]);
-        assert!(is_translated(&with), "{runtime}: {}", text(&with.stderr));
-        assert!(text(&with.stderr).contains(" _sysctl: _sysctl(args="), "{runtime}: {}", text(&with.stderr));
-        assert!(!is_translated(&run(&[])), "{runtime}");
+        for device in [DEVICE, PLAIN] {
+            let with = run(&[device], "/opt/legacy");
+            assert!(is_translated(&with), "{runtime} {device}: {}", text(&with.stderr));
+            assert!(
+                text(&with.stderr).contains(" _sysctl: _sysctl(args="),
+                "{runtime}: {}",
+                text(&with.stderr)
+            );
+        }
+        assert!(!is_translated(&run(&[], "/opt/legacy")), "{runtime}");
+        // 32-bit programs have nothing to complain about, but with the plain path.
+        let small = run(&[DEVICE], "/opt/legacy32");
+        assert!(!is_translated(&small) && small.stderr.is_empty(), "{runtime}: {small:?}");
+        let small = run(&[PLAIN], "/opt/legacy32");
+        assert!(text(&small.stderr).contains("wrong ELF class"), "{runtime}: {small:?}");
         // As its manual page and how-to say: CDI sets the variable over what it was.
-        let over = run(&[DEVICE, "--env=LD_PRELOAD=/opt/libmark.so"]);
+        let over = run(&[DEVICE, "--env=LD_PRELOAD=/opt/libmark.so"], "/opt/legacy");
         assert!(is_translated(&over) && !text(&over.stdout).contains("mark"), "{runtime}");
     }
 }

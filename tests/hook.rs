@@ -180,31 +180,94 @@ fn a_musl_container_gets_it_by_its_environment_alone() {
 #[test]
 fn thirty_two_bit_programs_beside_say_nothing() {
     let node = node!();
-    let root = node.root("root");
-    fs::create_dir_all(root.join("lib32")).unwrap();
-    let small = succeed(bare("cc").args(["-m32", "-print-file-name=libc.so.6"])).stdout;
-    fs::copy(text(&small).trim_end(), root.join("lib32/libc.so.6")).unwrap();
-    let loader = fs::canonicalize("/lib/ld-linux.so.2").expect("gcc-multilib is installed");
-    fs::copy(loader, root.join("lib/ld-linux.so.2")).unwrap();
-    fs::copy(common::program("legacy.i386"), root.join("opt/legacy32")).unwrap();
-    let stub = node.here("libevercall-i386.so");
-    succeed(bare(command()).args(["generate", "stub"]).arg(&stub));
-    let stub = stub.display().to_string();
-    for (stage, options) in [("createContainer", &[][..]), ("precreate", &["--lib32", stub.as_str()])] {
-        node.no_hooks();
-        node.hook("evercall", stage, options);
-        let output = node.run("runc", &[ASKED], &root, &LEGACY);
-        assert!(is_translated(&output), "{stage}: {}", node.log());
-        assert_eq!(text(&output.stderr), "", "{stage}");
-        let output = node.run("runc", &[ASKED], &root, &["/opt/legacy32", "release"]);
-        assert!(!is_translated(&output), "{stage}");
-        assert_eq!(text(&output.stderr), "", "{stage}");
+    let library = node.libraries("installed").join("libevercall.so").display().to_string();
+    for stage in STAGES {
+        for runtime in RUNTIMES {
+            node.no_hooks();
+            node.hook("evercall", stage, &["--lib", &library]);
+            let root = node.root(&format!("{stage}-{runtime}"));
+            node.with_32_bit(&root);
+            // Twice, as above.
+            for _ in 0..2 {
+                let output = node.run(runtime, &[ASKED], &root, &LEGACY);
+                assert!(is_translated(&output), "{stage} {runtime}: {}", node.log());
+                assert_eq!(text(&output.stderr), "", "{stage} {runtime}");
+                let output = node.run(runtime, &[ASKED], &root, &["/opt/legacy32", "release"]);
+                assert!(!is_translated(&output), "{stage} {runtime}");
+                assert_eq!(text(&output.stderr), "", "{stage} {runtime}");
+            }
+        }
     }
-    // Without it on the host, precreate does nothing rather than have each of them complain.
+    // Without what they load on the host, precreate does nothing rather than have each of them complain.
     node.no_hooks();
-    node.hook("evercall", "precreate", &["--lib32", "/nonexistent"]);
+    node.hook("evercall", "precreate", &[]);
+    let root = node.root("root");
+    node.with_32_bit(&root);
     assert!(!is_translated(&node.run("runc", &[ASKED], &root, &LEGACY)));
     assert!(node.log().contains("it holds 32-bit programs too"), "{}", node.log());
+}
+
+/// Where 64-bit programs take `$LIB` for `lib`, as in Debian 6 and Arch, what lies there is theirs.
+#[test]
+fn lib_is_for_64_bit_programs_where_their_libc_is_there() {
+    let node = node!();
+    let library = node.libraries("installed").join("libevercall.so").display().to_string();
+    for stage in STAGES {
+        let root = node.root(stage);
+        node.with_32_bit(&root);
+        fs::rename(root.join("lib/x86_64-linux-gnu/libc.so.6"), root.join("lib/libc.so.6")).unwrap();
+        // Of the bullseye root's loader, which says what it could load.
+        for (folder, is_loaded) in [("lib", true), ("lib32", false)] {
+            let file = format!("/usr/lib/evercall/{folder}/libevercall.so");
+            let ask = ["/lib64/ld-linux-x86-64.so.2", "--list", &file];
+            node.no_hooks();
+            node.hook("evercall", stage, &["--lib", &library]);
+            let output = node.run("runc", &[ASKED], &root, &ask);
+            assert_eq!(output.status.success(), is_loaded, "{stage} {folder}: {output:?} {}", node.log());
+            assert!(is_loaded || text(&output.stderr).contains("wrong ELF class"), "{stage}: {output:?}");
+        }
+    }
+}
+
+/// The files of `deploy/hooks.d` as they stand, after an installation: podman finds the command in /usr/bin, which finds
+/// the library in /usr/lib/evercall, and the log is in /var/log.
+#[test]
+fn the_hooks_in_deploy_work_as_they_are() {
+    let node = node!();
+    node.libraries("installed");
+    let installed = node.here("installed");
+    fs::create_dir_all(installed.join("usr/bin")).unwrap();
+    fs::create_dir(installed.join("log")).unwrap();
+    fs::copy(command(), installed.join("usr/bin/evercall")).unwrap();
+    let log = installed.join("log/evercall-hook.log");
+    for hooks in
+        [&["evercall.json"][..], &["evercall-precreate.json"], &["evercall.json", "evercall-precreate.json"]]
+    {
+        node.no_hooks();
+        fs::create_dir(node.here("hooks")).unwrap();
+        for name in hooks {
+            let shipped = common::root().join("deploy/hooks.d").join(name);
+            fs::copy(shipped, node.here("hooks").join(name)).unwrap();
+        }
+        for runtime in RUNTIMES {
+            let root = node.root(&format!("{}-{runtime}-{}", hooks[0], hooks.len()));
+            node.with_32_bit(&root);
+            let run = |options: &[&str], program: &str| {
+                let mut podman = node.podman(runtime);
+                podman.env("INSTALLED", &installed);
+                common::output(node.with_run(&mut podman, options, &root, &[program, "release"]))
+            };
+            let _ = fs::remove_file(&log);
+            assert!(!is_translated(&run(&[], "/opt/legacy")), "{hooks:?} {runtime}");
+            assert!(!log.exists(), "{hooks:?} {runtime}");
+            let with = run(&[ASKED], "/opt/legacy");
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            assert!(is_translated(&with), "{hooks:?} {runtime}: {with:?} {said}");
+            assert_eq!(said.matches("has evercall").count(), 1, "{hooks:?} {runtime}: {said}");
+            let small = run(&[ASKED], "/opt/legacy32");
+            assert!(!is_translated(&small) && small.stderr.is_empty(), "{hooks:?} {runtime}: {small:?}");
+        }
+    }
 }
 
 #[test]

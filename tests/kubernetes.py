@@ -118,7 +118,7 @@ def merged(old, new, name=None):
     return copy.deepcopy(new)
 
 
-LIBRARY = "/usr/lib/evercall/libevercall.so"
+LIBRARY = "/usr/lib/evercall/$LIB/libevercall.so"
 MOUNT = {"name": "evercall", "mountPath": "/usr/lib/evercall", "subPath": "usr/lib/evercall", "readOnly": True}
 SECRET = {"name": "LD_PRELOAD", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}}
 

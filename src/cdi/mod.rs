@@ -12,18 +12,13 @@ use std::path::Path;
 /// The vendor and class: `--device evercall.dev/shim=legacy`.
 const KIND: &str = "evercall.dev/shim";
 
-/// The only device.
-const DEVICE: &str = "legacy";
+/// The devices, and what each preloads: with `$LIB`, and without for
+/// images where `$LIB` is `lib` to 64-bit programs (Debian 6, Arch): the folder has the 32-bit library there.
+const DEVICES: [(&str, &str); 2] = [("legacy", "$LIB/libevercall.so"), ("legacy-plain", "libevercall.so")];
 
 /// The first version of the specification in which this is valid, so that old engines read it too: annotations of
 /// specifications and `type` of mounts, which came later, are not used.
 const VERSION: &str = "0.3.0";
-
-/// Where packages and `make install PREFIX=/usr` put the library.
-const ON_HOST: &str = "/usr/lib/evercall/libevercall.so";
-
-/// Where containers get it.
-pub const IN_CONTAINER: &str = "/usr/lib/evercall/libevercall.so";
 
 /// Carries out `evercall cdi`.
 pub fn cdi(options: &CdiOptions) -> Result<(), Failure> {
@@ -36,18 +31,19 @@ pub fn cdi(options: &CdiOptions) -> Result<(), Failure> {
 }
 
 fn specification(options: &CdiOptions) -> Value {
-    let library = options.lib.as_deref().unwrap_or(Path::new(ON_HOST));
-    let mut mounts = vec![mount(library, &options.container_path)];
+    let mut mounts = vec![mount(&options.folder, &options.container_folder)];
     if let Some(conf) = &options.conf {
         mounts.push(mount(conf, Path::new("/etc/evercall.conf")));
     }
-    let mut env = vec![format!("LD_PRELOAD={}", options.container_path.display())];
-    env.extend(options.env.iter().cloned());
-    json!({
-        "cdiVersion": VERSION,
-        "kind": KIND,
-        "devices": [{ "name": DEVICE, "containerEdits": { "env": env, "mounts": mounts } }],
-    })
+    let devices: Vec<Value> = DEVICES
+        .into_iter()
+        .map(|(name, library)| {
+            let mut env = vec![format!("LD_PRELOAD={}", options.container_folder.join(library).display())];
+            env.extend(options.env.iter().cloned());
+            json!({ "name": name, "containerEdits": { "env": env, "mounts": mounts } })
+        })
+        .collect();
+    json!({ "cdiVersion": VERSION, "kind": KIND, "devices": devices })
 }
 
 fn mount(host: &Path, container: &Path) -> Value {

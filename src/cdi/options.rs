@@ -1,6 +1,7 @@
 //! The options of `evercall cdi`.
 
 use crate::hook::options::variable;
+use crate::libraries::HOME;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
@@ -8,12 +9,12 @@ use std::path::PathBuf;
 /// Options of `evercall cdi`.
 #[derive(Args)]
 pub struct CdiOptions {
-    /// The library on the hosts; /usr/lib/evercall/libevercall.so if not given, whether it is there or not
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = plain_path())]
-    pub lib: Option<PathBuf>,
+    /// The folder of libraries on the hosts, as make install and the Debian package have it; it is not looked at
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = HOME, value_parser = plain_path())]
+    pub folder: PathBuf,
     /// Where containers get it
-    #[arg(long, value_name = "PATH", default_value = super::IN_CONTAINER, value_parser = plain_path())]
-    pub container_path: PathBuf,
+    #[arg(long, value_name = "DIR", default_value = HOME, value_parser = plain_path())]
+    pub container_folder: PathBuf,
     /// Settings on the hosts that become /etc/evercall.conf, over one that the image has
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = plain_path())]
     pub conf: Option<PathBuf>,

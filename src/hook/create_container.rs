@@ -7,13 +7,13 @@
 //! container's own files as a mount point: an empty folder and an empty file, which stay if the container is committed.
 
 use super::chosen::Asked;
-use super::image::{HOME, Held};
+use super::image::Held;
 use super::mounts::{self, Made};
 use super::options::HookOptions;
 use super::root::{self, Root, has_only_mount_points, kind_of, own_within};
 use super::{LONGEST_DOCUMENT, Outcome, command, document};
+use crate::libraries::{self, HOME, Thing};
 use crate::library::{self, Library, has_evercall};
-use crate::stub::{self, Machine};
 use rustix::fs::{self, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -149,18 +149,8 @@ impl Job<'_> {
             own_within(&inside, path, OFlags::PATH, Mode::empty())
                 .map_err(cannot(&format!("{HOME}/{path} is gone")))
         };
-        let mut shim = Some(shim);
-        for folder in self.held.folders() {
-            let place = found(&join(folder, library::NAME))?;
-            let mount = match shim.take() {
-                Some(first) => first,
-                None => {
-                    mounts::clone_of_path(&self.library.path).map_err(cannot(&format!("{host} is gone")))?
-                }
-            };
-            made.attach_read_only(mount, place)
-                .map_err(cannot(&format!("{host} cannot be mounted read-only")))?;
-        }
+        made.attach_read_only(shim, found(library::NAME)?)
+            .map_err(cannot(&format!("{host} cannot be mounted read-only")))?;
         mounts::make_read_only(&inside).map_err(cannot(&format!("{HOME} cannot be made read-only")))?;
         if let Some((mount, place)) = conf {
             made.attach_read_only(mount, place).map_err(cannot("/etc/evercall.conf cannot be mounted"))?;
@@ -180,50 +170,28 @@ impl Job<'_> {
         Ok(Some(Places { home, file, conf }))
     }
 
-    /// Writes what the file system in memory holds: the merged file, mount points, what 32-bit programs load.
+    /// Writes what the file system in memory holds: the merged file, and the folder of libraries, in which the shim is
+    /// a mount point.
     fn fill(&self, memory: &OwnedFd, before: Vec<u8>) -> Result<(), String> {
+        let cannot = |error: &dyn std::fmt::Display| format!("{HOME} cannot be filled: {error}");
         let mut merged = format!("{}\n", self.held.preload()).into_bytes();
         merged.extend(before);
-        self.write(memory, "", PRELOAD, 0o644, &merged)?;
-        for folder in self.held.folders() {
-            self.write(memory, folder, library::NAME, 0o755, &[])?;
-        }
-        let small = match &self.options.lib32 {
-            Some(path) if self.held.folder.is_some() => read(path)?,
-            _ => stub::library(Machine::I386),
-        };
-        for folder in self.held.small_folders() {
-            self.write(memory, folder, library::NAME, 0o755, &small)?;
+        write(memory, PRELOAD, 0o644, &merged).map_err(|error| cannot(&error))?;
+        for (path, mut thing) in libraries::folder(&[]) {
+            if self.held.is_lib() && path.strip_prefix("lib/") == Some(library::NAME) {
+                thing = Thing::Link(format!("../{}", library::NAME));
+            }
+            make_folders(memory, &path).map_err(|error| cannot(&error))?;
+            match thing {
+                Thing::File(bytes, mode) => {
+                    write(memory, &path, mode, &bytes).map_err(|error| cannot(&error))
+                }
+                Thing::Link(target) => {
+                    fs::symlinkat(target, memory, path.as_str()).map_err(|error| cannot(&error))
+                }
+            }?;
         }
         Ok(())
-    }
-
-    fn write(
-        &self,
-        memory: &OwnedFd,
-        folder: &str,
-        name: &str,
-        mode: u32,
-        bytes: &[u8],
-    ) -> Result<(), String> {
-        let cannot = |error: &dyn std::fmt::Display| format!("{HOME} cannot be filled: {error}");
-        let mut path = String::new();
-        for part in folder.split('/').filter(|part| !part.is_empty()) {
-            path = join(&path, part);
-            match fs::mkdirat(memory, path.as_str(), Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(cannot(&error)),
-            }
-            fs::chmodat(memory, path.as_str(), Mode::from_raw_mode(0o755), fs::AtFlags::empty())
-                .map_err(|error| cannot(&error))?;
-        }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let path = join(&path, name);
-        let file =
-            own_within(memory, &path, flags, Mode::from_raw_mode(mode)).map_err(|error| cannot(&error))?;
-        // Whatever the umask is.
-        fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(|error| cannot(&error))?;
-        File::from(file).write_all(bytes).map_err(|error| cannot(&error))
     }
 
     /// The folder that is mounted on: an empty one of the image, or one made now. None if the image brings its own.
@@ -321,6 +289,27 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path).map_err(cannot)?.take(LONGEST_DOCUMENT).read_to_end(&mut bytes).map_err(cannot)?;
     Ok(bytes)
+}
+
+/// Makes the folders above a path of the file system in memory, whatever the umask is.
+fn make_folders(memory: &OwnedFd, path: &str) -> Result<(), Errno> {
+    let mode = Mode::from_raw_mode(0o755);
+    for (end, _) in path.match_indices('/') {
+        let Some(folder) = path.get(..end) else { continue };
+        match fs::mkdirat(memory, folder, mode) {
+            Ok(()) | Err(Errno::EXIST) => fs::chmodat(memory, folder, mode, fs::AtFlags::empty())?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file of the file system in memory, whatever the umask is.
+fn write(memory: &OwnedFd, path: &str, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let file = own_within(memory, path, flags, Mode::from_raw_mode(mode))?;
+    fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    File::from(file).write_all(bytes)
 }
 
 fn join(folder: &str, name: &str) -> String {

@@ -1,12 +1,10 @@
 //! What a container's root holds: which dynamic loaders there are decides what can be loaded, and how.
 
 use super::root::{Root, by_descriptor, kind_of};
+use crate::libraries::{PLAIN_PRELOAD, PRELOAD};
 use crate::library::Library;
 use crate::program::{self, Architecture, Kind};
 use rustix::fs::FileType;
-
-/// Where the library is in the container.
-pub const HOME: &str = "/usr/lib/evercall";
 
 /// glibc's loader for x86-64.
 const GLIBC: &str = "lib64/ld-linux-x86-64.so.2";
@@ -23,9 +21,6 @@ const OTHERS: [(&str, &str); 5] = [
 /// Loaders of other ABIs of this machine: i386, x32. Only glibc's prints errors.
 const SMALL: [&str; 2] = ["lib/ld-linux.so.2", "libx32/ld-linux-x32.so.2"];
 
-/// What `$LIB` is for 32-bit programs: Debian's multiarch, Debian's lib32 and Arch, Red Hat and SUSE.
-const SMALL_FOLDERS: [&str; 3] = ["lib/i386-linux-gnu", "lib32", "lib"];
-
 /// What `$LIB` is for x86-64: Debian, Red Hat and SUSE, Arch and Debian before 7.
 const FOLDERS: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "lib"];
 
@@ -36,7 +31,8 @@ pub struct Held {
     pub glibc: bool,
     /// Another C library's, by its name.
     pub other: Option<&'static str>,
-    /// Where programs of another word size are at home too: what `$LIB` is for 64-bit ones.
+    /// Where programs of another word size are at home too: what `$LIB` is for 64-bit ones. Else nothing: then the plain
+    /// path is the safe one, since it needs no guess.
     pub folder: Option<&'static str>,
 }
 
@@ -55,22 +51,13 @@ impl Held {
     }
 
     /// The path that is preloaded.
-    pub fn preload(&self) -> String {
-        let between = if self.folder.is_some() { "$LIB/" } else { "" };
-        format!("{HOME}/{between}{}", crate::library::NAME)
+    pub fn preload(&self) -> &'static str {
+        if self.folder.is_some() { PRELOAD } else { PLAIN_PRELOAD }
     }
 
-    /// The folders below [`HOME`] that hold the library, "" for itself.
-    pub fn folders(&self) -> Vec<&'static str> {
-        vec![self.folder.unwrap_or_default()]
-    }
-
-    /// The folders that hold what 32-bit programs load instead.
-    pub fn small_folders(&self) -> Vec<&'static str> {
-        match self.folder {
-            Some(folder) => SMALL_FOLDERS.into_iter().filter(|small| *small != folder).collect(),
-            None => Vec::new(),
-        }
+    /// Whether 64-bit programs look where others have 32-bit programs look: in `lib`, as in Debian 6 and Arch.
+    pub fn is_lib(&self) -> bool {
+        self.folder == Some("lib")
     }
 }
 

@@ -21,12 +21,10 @@ pub struct HookOptions {
     /// Where a container cannot have the library, do not let it start, instead of leaving it as it is
     #[arg(long)]
     pub strict: bool,
-    /// The library, instead of the one installed with this command
+    /// The library, instead of the one installed with this command; for images with 32-bit programs in the folder that
+    /// is installed
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = absolute())]
     pub lib: Option<PathBuf>,
-    /// What 32-bit programs of an image load instead; libevercall-i386.so beside the library if not given
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = absolute())]
-    pub lib32: Option<PathBuf>,
     /// Settings that become /etc/evercall.conf where the image has none
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, value_parser = absolute())]
     pub conf: Option<PathBuf>,

@@ -2,23 +2,21 @@
 //! C library that knows LD_PRELOAD; `podman exec` and its like bring an environment of their own.
 
 use super::chosen::Asked;
-use super::image::{HOME, Held};
+use super::image::Held;
 use super::options::HookOptions;
 use super::root::{Root, by_descriptor, has_only_mount_points, kind_of};
 use super::{Outcome, command};
+use crate::libraries::{self, HOME, PLAIN_PRELOAD};
 use crate::library::{Library, NAME, has_evercall, preload_list};
 use rustix::fs::{Access, FileType, access, fstat, stat};
 use rustix::io::Errno;
 use serde_json::{Value, json};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 const PRELOAD: &str = "LD_PRELOAD";
 
 /// Where [`HOME`] is made, within the root.
 const ABOVE_HOME: &str = "usr/lib";
-
-/// What 32-bit programs load, beside the library.
-const SMALL_NAME: &str = "libevercall-i386.so";
 
 /// The settings of the container.
 const CONF: &str = "/etc/evercall.conf";
@@ -56,12 +54,18 @@ pub fn edit(mut config: Value, options: &HookOptions) -> Result<Outcome<Vec<u8>>
     }
 
     reached(&library.path, &config)?;
-    let mut mounts: Vec<Value> =
-        held.folders().into_iter().map(|folder| mount(&library.path, &inside(folder))).collect();
+    let mut mounts = Vec::new();
     if held.folder.is_some() {
-        let small = small_library(options, &library)?;
-        reached(&small, &config)?;
-        mounts.extend(held.small_folders().into_iter().map(|folder| mount(&small, &inside(folder))));
+        let folder = whole_folder(&library)?;
+        for (path, _) in libraries::folder(&[]) {
+            reached(&folder.join(path), &config)?;
+        }
+        mounts.push(mount(folder, Path::new(HOME)));
+        if held.is_lib() {
+            mounts.push(mount(&library.path, &Path::new(HOME).join("lib").join(NAME)));
+        }
+    } else {
+        mounts.push(mount(&library.path, Path::new(PLAIN_PRELOAD)));
     }
     let mut how = format!("by {PRELOAD}");
     if let Some(conf) = &options.conf {
@@ -125,10 +129,6 @@ fn with(environment: Vec<String>, preload: &str, more: &[String]) -> Vec<String>
     out
 }
 
-fn inside(folder: &str) -> PathBuf {
-    Path::new(HOME).join(folder).join(NAME)
-}
-
 fn mount(source: &Path, destination: &Path) -> Value {
     json!({
         "destination": destination.display().to_string(),
@@ -138,16 +138,14 @@ fn mount(source: &Path, destination: &Path) -> Value {
     })
 }
 
-fn small_library(options: &HookOptions, library: &Library) -> Result<PathBuf, String> {
-    let beside = library.path.with_file_name(SMALL_NAME);
-    let path = options.lib32.clone().unwrap_or(beside);
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(format!(
-        "it holds 32-bit programs too, which would complain about a 64-bit library at each start, and there is no {}",
-        path.display()
-    ))
+fn whole_folder(library: &Library) -> Result<&Path, String> {
+    libraries::around(&library.path).ok_or_else(|| {
+        format!(
+            "it holds 32-bit programs too, which would complain about a 64-bit library at each start, and {} is not in a \
+             folder with what they load (make install, the Debian package; --lib DIR/{NAME})",
+            library.path.display()
+        )
+    })
 }
 
 /// Whether the runtime can make the mount points in the container's own files: else why not, as a doubt, or that the

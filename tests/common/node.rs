@@ -1,7 +1,7 @@
 //! A node: podman with hooks of its own, runc or crun, and small container roots that a test may damage.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use super::common::{bare, command, root, shim, succeed, text};
+use super::common::{bare, command, program, root, shim, succeed, text};
 use super::debian;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,9 +14,13 @@ use tempfile::TempDir;
 pub const ASKED: &str = "--annotation=org.evercall.inject=true";
 
 /// What is run before podman in a mount namespace of its own: crun 1.8 refuses a machine that has cgroup v2 beside v1;
-/// CDI specifications are looked for in /run/cdi.
+/// CDI specifications are looked for in /run/cdi. INSTALLED is a folder whose usr/ lies over /usr, as after an
+/// installation, and whose log/ stands for /var/log.
 const PREPARE: &str = r#"umount -l /sys/fs/cgroup/unified 2>/dev/null
 if [ -n "$CDI" ]; then mount -t tmpfs none /run && mkdir /run/cdi && cp "$CDI" /run/cdi/; fi
+if [ -n "$INSTALLED" ]; then
+    mount -t overlay none -o "lowerdir=$INSTALLED/usr:/usr" /usr && mount --bind "$INSTALLED/log" /var/log || exit 99
+fi
 exec "$@""#;
 
 pub struct Node {
@@ -62,6 +66,23 @@ impl Node {
         }
         self.build(&[], "test-programs/legacy.c", &root.join("opt/legacy"));
         root
+    }
+
+    /// Adds 32-bit programs to a root: glibc of this machine, for which `$LIB` is lib32, and `/opt/legacy32`.
+    pub fn with_32_bit(&self, root: &Path) {
+        fs::create_dir_all(root.join("lib32")).unwrap();
+        let small = succeed(bare("cc").args(["-m32", "-print-file-name=libc.so.6"])).stdout;
+        fs::copy(text(&small).trim_end(), root.join("lib32/libc.so.6")).unwrap();
+        let loader = fs::canonicalize("/lib/ld-linux.so.2").expect("gcc-multilib is installed");
+        fs::copy(loader, root.join("lib/ld-linux.so.2")).unwrap();
+        fs::copy(program("legacy.i386"), root.join("opt/legacy32")).unwrap();
+    }
+
+    /// The folder of libraries, as it is installed, below another.
+    pub fn libraries(&self, below: &str) -> PathBuf {
+        let folder = self.here(below).join("usr/lib/evercall");
+        succeed(bare(command()).args(["generate", "libraries"]).arg(shim()).arg(&folder));
+        folder
     }
 
     /// Builds for the roots.
@@ -120,10 +141,20 @@ impl Node {
     /// `podman run` over a root, which it writes to.
     pub fn run(&self, runtime: &str, options: &[&str], root: impl AsRef<Path>, command: &[&str]) -> Output {
         let mut podman = self.podman(runtime);
+        self.with_run(&mut podman, options, root, command).output().unwrap_or_else(|e| panic!("podman: {e}"))
+    }
+
+    /// Adds `run` and its arguments to a command of podman's.
+    pub fn with_run<'c>(
+        &self,
+        podman: &'c mut Command,
+        options: &[&str],
+        root: impl AsRef<Path>,
+        command: &[&str],
+    ) -> &'c mut Command {
         podman.args(["run", "--rm", "--log-driver=none", "--network=none"]);
         podman.args(["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]);
-        podman.args(options).arg("--rootfs").arg(root.as_ref()).args(command);
-        podman.output().unwrap_or_else(|e| panic!("podman: {e}"))
+        podman.args(options).arg("--rootfs").arg(root.as_ref()).args(command)
     }
 }
 

@@ -265,10 +265,12 @@ mod tests {
         layer.finish(packing).unwrap()
     }
 
+    const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
     fn image(parts: &mut Parts<'_>) {
         let config = json!({ "architecture": "amd64", "os": "linux", "config": {} });
         let layers = [layer(Packing::Gzip), layer(Packing::Plain)];
-        scratch::image(parts, config, &layers, Map::new(), Some("a:b")).unwrap();
+        scratch::image(parts, config, &layers, Map::new(), json!({ REF_NAME: "a:b" })).unwrap();
     }
 
     #[test]

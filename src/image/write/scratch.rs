@@ -23,14 +23,14 @@ pub fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Value {
 }
 
 /// An image of one platform, made of new layers, the lowest first: adds its blobs, and the documents of an OCI layout, to
-/// the parts. `config` gets its `rootfs`; `annotations` are those of the manifest; `name` becomes
-/// `org.opencontainers.image.ref.name`. Gives the digest of the manifest.
+/// the parts. `config` gets its `rootfs`; `annotations` are those of the manifest, `names` those of its entry in the
+/// index. Gives the digest of the config.
 pub fn image(
     parts: &mut Parts<'_>,
     mut config: Value,
     layers: &[NewLayer],
     annotations: Map<String, Value>,
-    name: Option<&str>,
+    names: Value,
 ) -> Result<Digest, Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("a layer cannot be read again: {error}"));
     let diff_ids: Vec<&Digest> = layers.iter().map(|layer| &layer.diff_id).collect();
@@ -41,28 +41,14 @@ pub fn image(
         parts.layer(layer).map_err(cannot)?;
         descriptors.push(descriptor(media_type(layer.packing), &layer.digest, layer.size));
     }
-    let (digest, size) = parts.blob(config.to_string().into_bytes());
-    let config = descriptor("application/vnd.oci.image.config.v1+json", &digest, size);
-    manifest(parts, config, descriptors, annotations, platform, name)
-}
-
-/// The manifest and index above a config and layers that are in the parts, or will be.
-pub fn manifest(
-    parts: &mut Parts<'_>,
-    config: Value,
-    layers: Vec<Value>,
-    annotations: Map<String, Value>,
-    platform: Value,
-    name: Option<&str>,
-) -> Result<Digest, Failure> {
-    let (digest, size) = manifest_blob(parts, config, layers, annotations);
-    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &digest, size);
+    let (config, size) = parts.blob(config.to_string().into_bytes());
+    let descriptor_of_config = descriptor("application/vnd.oci.image.config.v1+json", &config, size);
+    let (manifest, size) = manifest_blob(parts, descriptor_of_config, descriptors, annotations);
+    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest, size);
     entry["platform"] = platform;
-    if let Some(name) = name {
-        entry["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
-    }
+    entry["annotations"] = names;
     index(parts, vec![entry]);
-    Ok(digest)
+    Ok(config)
 }
 
 /// The manifest alone, as a blob of the parts.
