@@ -7,7 +7,8 @@
 
 mod base_image;
 mod cdi;
-mod check;
+#[doc(hidden)]
+pub mod check;
 mod conf_manual;
 mod exec;
 mod failure;
@@ -16,7 +17,6 @@ mod failure;
 pub mod fuzzing;
 mod generate;
 mod hook;
-#[allow(dead_code)]
 mod image;
 mod launch;
 mod layer;
