@@ -1,7 +1,10 @@
 //! Images from their config and layers alone.
 
-use super::layer::{NewLayer, Packing};
+#[cfg(test)]
+use super::layer::NewLayer;
+use super::layer::Packing;
 use super::output::Parts;
+#[cfg(test)]
 use crate::failure::Failure;
 use crate::image::digest::Digest;
 use serde_json::{Map, Value, json};
@@ -25,6 +28,7 @@ pub fn descriptor(media_type: &str, digest: &Digest, size: u64) -> Value {
 /// An image of one platform, made of new layers, the lowest first: adds its blobs, and the documents of an OCI layout, to
 /// the parts. `config` gets its `rootfs`; `annotations` are those of the manifest; `name` becomes
 /// `org.opencontainers.image.ref.name`. Gives the digest of the manifest.
+#[cfg(test)]
 pub fn image(
     parts: &mut Parts<'_>,
     mut config: Value,
@@ -47,6 +51,7 @@ pub fn image(
 }
 
 /// The manifest and index above a config and layers that are in the parts, or will be.
+#[cfg(test)]
 pub fn manifest(
     parts: &mut Parts<'_>,
     config: Value,
