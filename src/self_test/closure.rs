@@ -210,6 +210,7 @@ mod tests {
                 uid: 0,
                 gid: 0,
                 size: 0,
+                mtime: 0,
                 capability: false,
                 signed: false,
             };
