@@ -7,6 +7,7 @@
 
 mod base_image;
 mod cdi;
+#[doc(hidden)]
 pub mod check;
 mod conf_manual;
 mod exec;
@@ -16,7 +17,6 @@ mod failure;
 pub mod fuzzing;
 mod generate;
 mod hook;
-#[allow(dead_code)]
 mod image;
 mod launch;
 mod layer;

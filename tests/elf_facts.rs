@@ -7,7 +7,7 @@ mod debian;
 use common::program;
 use evercall::check::elf::facts::{Architecture, Depth, Elf, Kind, LibcKind, Number, Via};
 use evercall::check::elf::{Analysis, analyse};
-use evercall::check::reach::{Certainty, Loaded, Reach, reach, reach_from_symbol};
+use evercall::check::reach::{Certainty, File, Reach, Role, reach, reach_from_symbol};
 use evercall_rules::table::CALLS;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -300,7 +300,7 @@ fn wrappers_of_a_libc_make_the_call_that_they_are_named_for() {
     ];
     for file in libcs() {
         let elf = elf(&file);
-        let files = [Loaded::new(&elf)];
+        let files = [File { elf: &elf, role: Role::Linked }];
         let (mut right, mut wrong) = (0, Vec::new());
         for call in CALLS {
             let Some(number) = call.x86_64 else { continue };
@@ -387,7 +387,7 @@ fn no_call_is_missed(words: &[&str]) {
         let loader_facts = elf(&loader);
         elves.push((loader, loader_facts));
     }
-    let loaded: Vec<Loaded<'_>> = elves
+    let loaded: Vec<File<'_>> = elves
         .iter()
         .enumerate()
         .map(|(index, (path, elf))| {
@@ -395,7 +395,8 @@ fn no_call_is_missed(words: &[&str]) {
             let is_needed =
                 elf.soname.as_ref().is_some_and(|name| wanted.contains(name)) || wanted.contains(&name);
             let is_loader = elf.libc.as_ref().is_some_and(|libc| libc.is_itself);
-            Loaded { elf, is_plugin: index > 0 && !is_needed && !is_loader }
+            let is_plugin = index > 0 && !is_needed && !is_loader;
+            File { elf, role: if is_plugin { Role::Plugin } else { Role::Linked } }
         })
         .collect();
     let reach = reach(&loaded);
@@ -534,7 +535,7 @@ fn go_programs_tell_their_version_and_their_calls() {
     assert_eq!(go.cgo, Some(false));
     assert_eq!(facts.kind, Kind::Static);
     // ustat, through syscall.RawSyscall.
-    let files = [Loaded::new(&facts)];
+    let files = [File { elf: &facts, role: Role::Linked }];
     let reach = reach(&files);
     let (_, ustat, _) = reach
         .sites()

@@ -1,7 +1,8 @@
 //! Finds what is loaded with a program inside the root: its dynamic loader and its libraries, as ld.so(8) and musl look
 //! for them.
 
-use super::elf::facts::{Analysis, Architecture, Elf, Export, Kind, LibcKind};
+use super::elf::facts::{Analysis, Architecture, Elf, Import, Kind, LibcKind};
+use super::reach;
 use super::scan::{Content, Looked};
 use crate::image::tar_entries::Kind as EntryKind;
 use crate::image::tree::{Node, Tree};
@@ -33,14 +34,6 @@ impl Object {
     /// Whether it is (part of) a C library or its loader.
     pub fn is_libc(&self) -> bool {
         self.elf().libc.as_ref().is_some_and(|libc| libc.is_itself)
-    }
-
-    /// The export that an import is bound to: of the version asked for, else the default one.
-    pub fn export(&self, name: &str, version: Option<&str>) -> Option<&Export> {
-        let all: Vec<&Export> =
-            self.exports.get(name)?.iter().filter_map(|at| self.elf().exports.get(*at as usize)).collect();
-        let of = |export: &&&Export| version.is_some() && export.version.as_deref() == version;
-        all.iter().find(of).or_else(|| all.iter().find(|export| export.is_default)).or(all.first()).copied()
     }
 }
 
@@ -122,6 +115,20 @@ impl<'a> Objects<'a> {
     /// An object.
     pub fn get(&self, id: Id) -> &Object {
         &self.all[id]
+    }
+
+    /// To which module's export an import is bound, by the place among the modules.
+    pub fn bind(&self, modules: &[Id], import: &Import) -> Option<(usize, u32)> {
+        let candidates = modules.iter().enumerate().flat_map(|(module, id)| {
+            let of_name = self.get(*id).exports.get(&import.name).map(Vec::as_slice).unwrap_or_default();
+            of_name.iter().map(move |export| (module, *id, *export))
+        });
+        let export = |id: Id, export: u32| self.get(id).elf().exports.get(export as usize);
+        let mut fitting = candidates
+            .clone()
+            .filter(|(_, id, at)| export(*id, *at).is_some_and(|export| reach::fits(import, export)));
+        let (module, _, export) = fitting.next().or_else(|| candidates.clone().next())?;
+        Some((module, export))
     }
 
     /// Whether nothing but the one file was given, so that no library can be found.

@@ -76,7 +76,7 @@ fn report(
         .units
         .iter()
         .map(|unit| {
-            let uses = used::of(&unit.loaded, &objects, &mut memory);
+            let uses = used::of(&unit.loaded, unit.form == judge::Form::Plugin, &objects, &mut memory);
             let findings = judge::judge(unit, &uses, &context);
             (unit, uses, findings)
         })

@@ -75,7 +75,7 @@ pub fn find(name: &str) -> Option<&'static Profile> {
 pub fn nearest(version: Version) -> Option<&'static Profile> {
     let bare = || ALL.iter().filter(|profile| !profile.name.ends_with("-podman"));
     let not_newer = |profile: &&Profile| Version::parse(profile.kernel).is_ok_and(|kernel| kernel <= version);
-    bare().filter(not_newer).next_back().or_else(|| bare().next())
+    bare().rfind(not_newer).or_else(|| bare().next())
 }
 
 #[cfg(test)]

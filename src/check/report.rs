@@ -4,6 +4,7 @@ use super::host::Host;
 use super::judge::{Bare, Class, Evidence, Finding, Form, Under, Unit, Verdict};
 use super::link::Objects;
 use super::options::CheckOptions;
+use super::reach::Certainty;
 use super::scan::Scanned;
 use super::target::Target;
 use super::units::Found;
@@ -127,6 +128,8 @@ pub struct Group {
     pub advice: String,
     /// The same on every host.
     pub everywhere: bool,
+    /// Only pointers in data lead to it, in all these programs: it may never be called.
+    pub only_pointed: bool,
     /// Programs and plugins it is about.
     pub programs: usize,
     /// Where: some of it.
@@ -287,7 +290,7 @@ fn works() -> Bare {
     Bare { verdict: Verdict::Works, outcome: "works".to_string() }
 }
 
-type Key = (String, Bare, Verdict, Option<super::judge::Door>, Option<&'static str>);
+type Key = (String, Bare, Verdict, Option<super::judge::Door>, Option<&'static str>, bool);
 
 #[derive(Default)]
 struct Maker {
@@ -351,6 +354,7 @@ impl Maker {
             finding.under.verdict,
             finding.under.door,
             finding.under.needs,
+            finding.is_pointed(),
         );
         let (kept, evidence, all) =
             self.groups.entry(key).or_insert_with(|| (finding.clone(), Vec::new(), Vec::new()));
@@ -430,6 +434,7 @@ impl Maker {
                 with_evercall: finding.under,
                 advice: finding.advice,
                 everywhere: finding.everywhere,
+                only_pointed: evidence.iter().all(|one: &Evidence| one.reached == Some(Certainty::Pointed)),
                 programs: files.len(),
                 evidence,
                 files,
@@ -557,6 +562,11 @@ fn summary(
         verdict => format!("{} on this host", verdict.word()),
     };
     let counted: Vec<&Group> = groups.iter().filter(|group| alone || !group.everywhere).collect();
+    let starts = start.as_ref().is_none_or(|start| start.bare.verdict < bare);
+    let mut worst = counted.iter().filter(|group| group.bare.verdict == bare).peekable();
+    if bare == Verdict::Breaks && starts && worst.peek().is_some() && worst.all(|group| group.only_pointed) {
+        words = "may break on this host".to_string();
+    }
     let causes = causes(&counted, |group| group.bare.verdict == bare);
     if !causes.is_empty() {
         words += &format!(": {causes}");

@@ -1,10 +1,11 @@
-//! Which calls a program can make: what its code reaches, through its libraries, down to the C library. A call that lies
-//! in a library and that nothing reaches is only present.
+//! Which calls a program can make, and how it asks for each: what [`reach`] finds in the program and its libraries, and in the C
+//! library by each of its functions that these use. A call that lies in a library and that nothing reaches is only present.
 
-use super::elf::facts::{Architecture, Depth, Elf, Import, Number, Site, Via};
+use super::elf::facts::{Architecture, Depth, Elf, Number, Site, Via};
 use super::link::{Id, Loaded, Objects};
+use super::reach::{self, Certainty, File, ImportUse, Role};
 use evercall_rules::table::{CALLS, Call, RULES};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// What is asked of the kernel.
@@ -58,6 +59,8 @@ pub struct Use {
     pub what: What,
     /// How.
     pub how: How,
+    /// How sure it is that it is reached.
+    pub certainty: Certainty,
     /// The object that asks for it: for [`How::Inside`] and [`How::Symbol`] the one that calls the libc.
     pub object: Id,
     /// The object with the instruction, if it is known.
@@ -79,252 +82,199 @@ pub struct Uses {
     pub guessed: bool,
 }
 
-/// What is reached inside a libc.
-struct Inside {
-    sites: Vec<(Id, u32)>,
-}
+/// A place within a libc: the object, and the index of the site.
+type Within = Rc<[(Id, u32)]>;
 
-/// Remembers what libc functions lead to, across programs.
+/// Remembers what libc functions lead to, across programs: by the libc's files, the file and the functions.
 #[derive(Default)]
 pub struct Memory {
-    inside: HashMap<(Vec<Id>, Id, u32), Rc<Inside>>,
+    within: HashMap<(Vec<Id>, Id, Vec<u32>), Within>,
 }
 
-/// What a program or library uses, with all that is loaded with it.
-pub fn of(loaded: &Loaded, objects: &Objects<'_>, memory: &mut Memory) -> Uses {
-    let libcs: Vec<Id> = loaded.modules.iter().copied().filter(|id| objects.get(*id).is_libc()).collect();
-    let mut walk = Walk {
-        objects,
-        loaded,
-        memory,
-        libcs,
-        uses: Uses::default(),
-        seen: HashSet::new(),
-        visited: loaded
-            .modules
-            .iter()
-            .map(|id| vec![false; objects.get(*id).elf().code.functions.len()])
-            .collect(),
-        stack: Vec::new(),
-    };
-    walk.run();
-    let mut uses = walk.uses;
-    // One of a kind is enough; those with a known function first.
+/// What a program or library uses, with all that is loaded with it. `is_plugin`: all that it exports may be called.
+pub fn of(loaded: &Loaded, is_plugin: bool, objects: &Objects<'_>, memory: &mut Memory) -> Uses {
+    let files: Vec<File<'_>> = loaded
+        .modules
+        .iter()
+        .enumerate()
+        .map(|(module, id)| {
+            let role = match module {
+                // A program's exports are for the plugins that it loads; a plugin's for who loads it.
+                0 => Role::Plugin,
+                _ if objects.get(*id).is_libc() => Role::Apart,
+                _ => Role::Linked,
+            };
+            File { elf: objects.get(*id).elf(), role }
+        })
+        .collect();
+    let all = 0..loaded.modules.len();
+    let libcs: Vec<usize> = all.filter(|module| is_apart(&files, *module)).collect();
+    let bind = |import: &_| objects.bind(&loaded.modules, import);
+    let mut user = User { objects, loaded, libcs, files, memory, is_plugin, uses: Uses::default() };
+    let reach = reach::reach_by(&user.files, &bind);
+    user.sites(&reach);
+    for (file, import, used) in reach.imports() {
+        user.import(file, import, used);
+    }
+    for at in 0..user.libcs.len() {
+        let libc = user.libcs[at];
+        let entries = user.files[libc].elf.code.entries.clone();
+        user.within(libc, entries, "its start", 0, None, false, Certainty::Called);
+    }
+    let mut uses = user.uses;
+    // One of a kind is enough: the surest; those with a known function first.
     let mut kinds = BTreeSet::new();
     uses.all.sort_by(|a, b| {
-        (a.what.key(), &a.how, a.object, a.site).cmp(&(b.what.key(), &b.how, b.object, b.site))
+        let key = |one: &Use| (one.certainty, one.function.is_none(), one.site);
+        (a.what.key(), &a.how, a.object, key(a)).cmp(&(b.what.key(), &b.how, b.object, key(b)))
     });
     uses.all.retain(|one| kinds.insert((one.what.key(), one.how.clone(), one.object)));
     uses
 }
 
-struct Walk<'a> {
-    objects: &'a Objects<'a>,
-    loaded: &'a Loaded,
-    memory: &'a mut Memory,
-    libcs: Vec<Id>,
-    uses: Uses,
-    /// Functions of the libc that were followed, by who calls them.
-    seen: HashSet<(Id, String)>,
-    /// Functions of each module.
-    visited: Vec<Vec<bool>>,
-    /// Module by its place among the loaded ones, and function.
-    stack: Vec<(usize, u32)>,
+fn is_apart(files: &[File<'_>], module: usize) -> bool {
+    files.get(module).is_some_and(|file| file.role == Role::Apart)
 }
 
-impl Walk<'_> {
-    fn run(&mut self) {
-        for module in 0..self.loaded.modules.len() {
+/// Who uses something: a file among the modules, and the name of the function in it.
+struct User<'a> {
+    objects: &'a Objects<'a>,
+    loaded: &'a Loaded,
+    /// The modules' facts, in their order.
+    files: Vec<File<'a>>,
+    /// Those that are the libc's.
+    libcs: Vec<usize>,
+    memory: &'a mut Memory,
+    is_plugin: bool,
+    uses: Uses,
+}
+
+impl User<'_> {
+    /// Places outside the libc, or in a program that has it inside.
+    fn sites(&mut self, reach: &reach::Reach<'_>) {
+        for module in 0..self.files.len() {
+            if !is_apart(&self.files, module) {
+                self.uses.guessed |= self.files[module].elf.code.depth == Depth::Guessed;
+            }
+        }
+        for (module, at, certainty) in reach.sites() {
+            let elf = self.files[module].elf;
+            let Some(site) = elf.sites.get(at as usize) else { continue };
+            let how = match site.via {
+                Via::SyscallFunction => How::SyscallFunction,
+                Via::VsyscallMention => continue,
+                _ => How::Raw,
+            };
             let id = self.loaded.modules[module];
-            let object = self.objects.get(id);
-            let elf = object.elf();
-            if object.is_libc() && module > 0 {
-                for entry in &elf.code.entries {
-                    self.inside(id, *entry, "its start", module_id(self.loaded, 0), None, false);
+            match what(elf, site) {
+                Some(Some(what)) => {
+                    let function = site.function.and_then(|function| name(elf, function));
+                    self.add(what, how, certainty, module, Some((id, site.address)), function);
                 }
-                continue;
-            }
-            self.uses.guessed |= matches!(elf.code.depth, Depth::Guessed);
-            if elf.code.depth == Depth::Sites {
-                for site in &elf.sites {
-                    self.site(id, elf, site, None);
+                Some(None) => {
+                    self.uses.unknown.insert((id, site.address));
                 }
-            }
-            if matches!(elf.code.depth, Depth::Sites | Depth::None) {
-                for import in &elf.imports {
-                    self.import(id, import, None);
-                }
-            }
-            for import in &elf.code.imports_in_data {
-                if let Some(import) = elf.imports.get(*import as usize) {
-                    self.import(id, import, None);
-                }
-            }
-            let roots = elf.code.entries.iter().chain(&elf.code.in_data).copied();
-            self.stack.extend(roots.map(|function| (module, function)));
-            // What others call of a library is found by their imports; of what is loaded first, by nobody known.
-            if module == 0 {
-                let exports = elf.exports.iter().filter_map(|export| export.function);
-                self.stack.extend(exports.map(|function| (module, function)));
-            }
-            self.drain();
-        }
-    }
-
-    fn drain(&mut self) {
-        while let Some((module, function)) = self.stack.pop() {
-            match self.visited.get_mut(module).and_then(|all| all.get_mut(function as usize)) {
-                Some(seen) if !*seen => *seen = true,
-                _ => continue,
-            }
-            let Some(id) = self.loaded.modules.get(module).copied() else { continue };
-            let objects = self.objects;
-            let elf = objects.get(id).elf();
-            let Some(code) = elf.code.functions.get(function as usize) else { continue };
-            self.stack.extend(code.calls.iter().map(|callee| (module, *callee)));
-            for site in code.sites.iter().filter_map(|at| elf.sites.get(*at as usize)) {
-                self.site(id, elf, site, code.name.as_deref());
-            }
-            for import in code.imports.iter().filter_map(|at| elf.imports.get(*at as usize)) {
-                self.import(id, import, code.name.as_deref());
+                None => {}
             }
         }
     }
 
-    /// A place outside the libc (or in a program that has it inside) where a call is made.
-    fn site(&mut self, id: Id, elf: &Elf, site: &Site, function: Option<&str>) {
-        let how = match site.via {
-            Via::SyscallFunction => How::SyscallFunction,
-            Via::VsyscallMention => return,
-            _ => How::Raw,
+    fn add(
+        &mut self,
+        what: What,
+        how: How,
+        certainty: Certainty,
+        module: usize,
+        site: Option<(Id, u64)>,
+        function: Option<String>,
+    ) {
+        // A program begins at its start; what it exports is called by plugins, if by anybody.
+        let certainty = match certainty {
+            Certainty::Exported if !self.is_plugin => Certainty::Pointed,
+            certainty => certainty,
         };
-        self.add(id, elf, site, how, id, function);
+        let object = self.loaded.modules[module];
+        self.uses.all.push(Use { what, how, certainty, object, site, function });
     }
 
-    fn add(&mut self, at: Id, elf: &Elf, site: &Site, how: How, object: Id, function: Option<&str>) {
-        match what(elf, site) {
-            Some(Some(what)) => self.uses.all.push(Use {
-                what,
-                how,
-                object,
-                site: Some((at, site.address)),
-                function: function.map(str::to_string),
-            }),
-            Some(None) => {
-                self.uses.unknown.insert((at, site.address));
+    /// Follows an import of code outside the libc.
+    fn import(&mut self, module: usize, import: u32, used: ImportUse) {
+        let elf = self.files[module].elf;
+        let Some(import) = elf.imports.get(import as usize) else { return };
+        let caller = used.by.and_then(|function| name(elf, function));
+        let id = self.loaded.modules[module];
+        match used.bound {
+            Some((target, export)) if is_apart(&self.files, target) => {
+                self.uses.imports.entry(import.name.clone()).or_insert(id);
+                let export = self.files[target].elf.exports.get(export as usize);
+                let Some(function) = export.and_then(|export| export.function) else { return };
+                let name = &import.name;
+                self.within(target, vec![function], name, module, caller, import.is_weak, used.certainty);
+            }
+            Some(_) => {}
+            // Of the libc that is not here, the name says what it is for.
+            None if self.libcs.is_empty() => {
+                self.uses.imports.entry(import.name.clone()).or_insert(id);
+                for call in calls_of_symbol(&import.name) {
+                    let how = How::Symbol { name: import.name.clone(), is_weak: import.is_weak };
+                    self.add(What::Call(call), how, used.certainty, module, None, caller.clone());
+                }
             }
             None => {}
         }
     }
 
-    /// Follows an import of code outside the libc.
-    fn import(&mut self, id: Id, import: &Import, function: Option<&str>) {
-        let objects = self.objects;
-        let version = import.version.as_deref();
-        let found = self.loaded.modules.iter().enumerate().find_map(|(module, candidate)| {
-            let object = objects.get(*candidate);
-            Some((module, *candidate, object, object.export(&import.name, version)?))
-        });
-        let Some((module, target, object, export)) = found else {
-            // Of the libc that is not here, the name says what it is for.
-            if self.libcs.is_empty() && self.seen.insert((id, import.name.clone())) {
-                self.uses.imports.entry(import.name.clone()).or_insert(id);
-                for call in calls_of_symbol(&import.name) {
-                    self.uses.all.push(Use {
-                        what: What::Call(call),
-                        how: How::Symbol { name: import.name.clone(), is_weak: import.is_weak },
-                        object: id,
-                        site: None,
-                        function: function.map(str::to_string),
-                    });
-                }
-            }
-            return;
-        };
-        if !object.is_libc() {
-            if let Some(function) = export.function {
-                self.stack.push((module, function));
-            }
-            return;
-        }
-        if !self.seen.insert((id, import.name.clone())) {
-            return;
-        }
-        self.uses.imports.entry(import.name.clone()).or_insert(id);
-        if let Some(inner) = export.function {
-            self.inside(target, inner, &import.name, Some(id), function, import.is_weak);
-        }
-    }
-
-    /// What a function of the libc leads to.
-    fn inside(
+    /// What functions of the libc lead to. Places of unknown numbers there are syscall() itself, and cancellation's.
+    #[allow(clippy::too_many_arguments, reason = "what is told of a use")]
+    fn within(
         &mut self,
-        target: Id,
-        function: u32,
+        libc: usize,
+        functions: Vec<u32>,
         name: &str,
-        by: Option<Id>,
-        caller: Option<&str>,
+        module: usize,
+        caller: Option<String>,
         is_weak: bool,
+        certainty: Certainty,
     ) {
-        let Some(by) = by else { return };
-        let key = (self.libcs.clone(), target, function);
-        let reached = match self.memory.inside.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let reached = Rc::new(inside(self.objects, &self.libcs, target, function));
-                self.memory.inside.insert(key, reached.clone());
-                reached
-            }
-        };
-        for (at, site) in &reached.sites {
+        for (at, site) in self.reached(libc, functions).iter() {
             let elf = self.objects.get(*at).elf();
             let Some(site) = elf.sites.get(*site as usize) else { continue };
             if site.via == Via::VsyscallMention {
                 continue;
             }
-            let is_for_it = match what(elf, site) {
-                Some(Some(What::Call(call))) => is_for(name, call),
-                Some(Some(What::Vsyscall(function))) => name == function,
-                _ => false,
+            let Some(Some(what)) = what(elf, site) else { continue };
+            let is_for_it = match what {
+                What::Call(call) => is_for(name, call),
+                What::Vsyscall(function) => name == function,
             };
             let how = if is_for_it {
                 How::Symbol { name: name.to_string(), is_weak }
             } else {
                 How::Inside { through: name.to_string() }
             };
-            // Places of unknown numbers inside a libc are syscall() itself, and cancellation's.
-            if let Some(Some(_)) = what(elf, site) {
-                self.add(*at, elf, site, how, by, caller);
-            }
+            self.add(what, how, certainty, module, Some((*at, site.address)), caller.clone());
         }
+    }
+
+    fn reached(&mut self, libc: usize, functions: Vec<u32>) -> Within {
+        let ids: Vec<Id> = self.libcs.iter().map(|module| self.loaded.modules[*module]).collect();
+        let objects = self.objects;
+        let key = (ids.clone(), self.loaded.modules[libc], functions);
+        let known = self.memory.within.get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let files: Vec<File<'_>> =
+                ids.iter().map(|id| File { elf: objects.get(*id).elf(), role: Role::Linked }).collect();
+            let first = ids.iter().position(|id| *id == key.1).unwrap_or_default();
+            let reach = reach::within(&files, first, &key.2, &|import| objects.bind(&ids, import));
+            let reached: Within = reach.sites().map(|(file, site, _)| (ids[file], site)).collect();
+            self.memory.within.insert(key, reached.clone());
+            reached
+        })
     }
 }
 
-fn module_id(loaded: &Loaded, module: usize) -> Option<Id> {
-    loaded.modules.get(module).copied()
-}
-
-/// What is reached within the libc's files. Functions that only stand in tables there are not followed.
-fn inside(objects: &Objects<'_>, libcs: &[Id], target: Id, function: u32) -> Inside {
-    let mut sites = Vec::new();
-    let mut seen = HashSet::new();
-    let mut stack = vec![(target, function)];
-    while let Some((id, function)) = stack.pop() {
-        if !seen.insert((id, function)) {
-            continue;
-        }
-        let elf = objects.get(id).elf();
-        let Some(code) = elf.code.functions.get(function as usize) else { continue };
-        sites.extend(code.sites.iter().map(|site| (id, *site)));
-        stack.extend(code.calls.iter().map(|callee| (id, *callee)));
-        for import in code.imports.iter().filter_map(|at| elf.imports.get(*at as usize)) {
-            let found = libcs.iter().find_map(|libc| {
-                Some((*libc, objects.get(*libc).export(&import.name, import.version.as_deref())?.function?))
-            });
-            stack.extend(found);
-        }
-    }
-    Inside { sites }
+fn name(elf: &Elf, function: u32) -> Option<String> {
+    elf.code.functions.get(function as usize)?.name.as_deref().map(str::to_string)
 }
 
 /// What a site asks for: None where nothing is to be said, Some(None) where the number is not known.

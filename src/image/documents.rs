@@ -105,8 +105,6 @@ pub struct Index {
 pub struct Manifest {
     pub config: Descriptor,
     pub layers: Vec<Descriptor>,
-    #[serde(default)]
-    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// The config of one image.
@@ -123,8 +121,6 @@ pub struct Config {
     pub config: Option<Execution>,
     #[serde(default)]
     pub rootfs: RootFs,
-    #[serde(default)]
-    pub history: Option<Vec<History>>,
 }
 
 /// What a container of an image runs.
@@ -141,8 +137,6 @@ pub struct Execution {
     pub user: Option<String>,
     #[serde(default)]
     pub working_dir: Option<String>,
-    #[serde(default)]
-    pub labels: Option<BTreeMap<String, String>>,
 }
 
 /// The digests of the layers, unpacked.
@@ -150,15 +144,6 @@ pub struct Execution {
 pub struct RootFs {
     #[serde(default)]
     pub diff_ids: Vec<String>,
-}
-
-/// How a layer came about.
-#[derive(Clone, Deserialize, Debug, Default)]
-pub struct History {
-    #[serde(default)]
-    pub created_by: Option<String>,
-    #[serde(default)]
-    pub empty_layer: Option<bool>,
 }
 
 /// One image of Docker's `manifest.json`.

@@ -33,7 +33,7 @@ use indicatif::ProgressBar;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use store::{Archive, Store};
 use tar_entries::shown;
 
@@ -68,8 +68,6 @@ pub struct Image {
 /// What is no image that can run.
 #[derive(Clone, Debug)]
 pub struct Other {
-    /// Its descriptor.
-    pub descriptor: Descriptor,
     /// What it is.
     pub what: String,
 }
@@ -123,8 +121,6 @@ impl Blob {
 pub struct Layer {
     /// Where it lies.
     pub blob: Blob,
-    /// Its media type; empty in a Docker archive.
-    pub media_type: String,
     /// The digest of what it is unpacked, where the config gives it.
     pub diff_id: Option<Digest>,
 }
@@ -260,7 +256,7 @@ impl Image {
                 self.read_manifest(&blob, trail, name)?;
             } else {
                 let what = format!("media type {}", shown(Path::new(media_type)));
-                self.others.push(Other { descriptor, what });
+                self.others.push(Other { what });
             }
         }
         Ok(())
@@ -277,7 +273,7 @@ impl Image {
         if !self.store.has(&blob.path) {
             let platform =
                 descriptor.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-            self.others.push(Other { descriptor, what: format!("an image{platform} that is not here") });
+            self.others.push(Other { what: format!("an image{platform} that is not here") });
             return Ok(());
         }
         let bytes = self.blob_document(blob)?;
@@ -287,7 +283,7 @@ impl Image {
         let attestation = descriptor.annotation("vnd.docker.reference.type").is_some();
         if attestation || !documents::CONFIGS.contains(&manifest.config.media_type.as_str()) {
             let what = if attestation { "attestation" } else { "artifact" };
-            self.others.push(Other { descriptor, what: what.to_string() });
+            self.others.push(Other { what: what.to_string() });
             return Ok(());
         }
         let of_manifest = |why: String| Failure::new(format!("{}: {}: {why}", self.name, blob.name()));
@@ -303,7 +299,7 @@ impl Image {
             if layer.media_type.ends_with("+encrypted") {
                 return Err(self.fault(&blob.name(), "the layer is encrypted: decrypt the image first"));
             }
-            layers.push(Layer { blob, media_type: layer.media_type.clone(), diff_id: None });
+            layers.push(Layer { blob, diff_id: None });
         }
         self.add(reference.into_iter().collect(), descriptor.platform, trail, config_blob, layers)
     }
@@ -318,9 +314,7 @@ impl Image {
         for manifest in manifests {
             let blob = |path: String| Blob { path, digest: None, size: None };
             let layers = manifest.layers.into_iter();
-            let layers = layers
-                .map(|path| Layer { blob: blob(path), media_type: String::new(), diff_id: None })
-                .collect();
+            let layers = layers.map(|path| Layer { blob: blob(path), diff_id: None }).collect();
             let references = manifest.repo_tags.unwrap_or_default();
             self.add(references, None, Vec::new(), blob(manifest.config), layers)?;
         }
@@ -380,15 +374,6 @@ impl Variant {
     pub fn root<'a>(&'a self, image: &'a Image) -> root::Root<'a> {
         root::Root::Image(image, self)
     }
-}
-
-/// An image, or a root filesystem that lies unpacked in a directory.
-#[derive(Debug)]
-pub enum Target {
-    /// An image.
-    Image(Image),
-    /// A directory that is no OCI layout.
-    Directory(PathBuf),
 }
 
 fn missing(error: io::Error) -> String {

@@ -26,8 +26,6 @@ pub enum Store {
 pub struct Archive {
     file: Arc<File>,
     members: BTreeMap<String, Member>,
-    /// What the archive as a whole was compressed with.
-    pub compression: Compression,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +51,7 @@ impl Archive {
         let file = Arc::new(file);
         let length = file.metadata()?.len();
         let members = members(&Part { file: file.clone(), offset: 0, left: length })?;
-        Ok(Archive { file, members, compression })
+        Ok(Archive { file, members })
     }
 }
 
@@ -230,13 +228,5 @@ impl Store {
         // A file may have grown since.
         open.bytes.take(limits::JSON).read_to_end(&mut bytes)?;
         Ok(bytes)
-    }
-
-    /// The names of all members of an archive, in order; of a directory nothing is told.
-    pub fn members(&self) -> Vec<&str> {
-        match self {
-            Store::Directory(_) => Vec::new(),
-            Store::Archive(archive) => archive.members.keys().map(String::as_str).collect(),
-        }
     }
 }

@@ -274,7 +274,7 @@ fn read_relocations(parts: &Parts<'_>, bytes: &[u8], has_addends: bool, all: &mu
             elf::R_X86_64_IRELATIVE if parts.is_64 => (Target::Own(addend()), true),
             elf::R_386_IRELATIVE if !parts.is_64 => (Target::Own(addend()), true),
             elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => (Target::Symbol(symbol, 0), true),
-            elf::R_X86_64_64 => (Target::Symbol(symbol, addend().cast_signed()), false),
+            elf::R_X86_64_64 => (Target::Symbol(symbol, addend() as i64), false),
             _ => continue,
         };
         all.push(Relocation { place, target, is_got });

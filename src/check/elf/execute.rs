@@ -159,7 +159,7 @@ fn address(state: &State, instruction: &Instruction) -> Option<i64> {
     }
     let (base, bits) = register(instruction.memory_base())?;
     let Value::Stack(at) = state.get(base) else { return None };
-    let distance = instruction.memory_displacement64().cast_signed();
+    let distance = instruction.memory_displacement64() as i64;
     Some(at.wrapping_add(if bits == 32 { i64::from(distance as i32) } else { distance }))
 }
 
@@ -226,7 +226,7 @@ fn arithmetic(
         (Value::Constants(_), Some(by)) => old.map(|value| change(value, by)),
         // Of the stack pointer only sums are known, and `and` that aligns it loses it.
         (Value::Stack(at), Some(by)) if matches!(instruction.mnemonic(), Mnemonic::Add | Mnemonic::Sub) => {
-            Value::Stack(change(at.cast_unsigned(), by).cast_signed())
+            Value::Stack(change(at as u64, by) as i64)
         }
         _ => Value::Any,
     };

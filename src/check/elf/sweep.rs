@@ -203,9 +203,9 @@ pub fn place(places: &Places<'_, '_>, instruction: &Instruction) -> Option<u64> 
         Register::None => Some(distance),
         Register::EBX => places.by_got(distance),
         // Near it are local variables.
-        Register::EBP if (distance as u32).cast_signed() < -0x1000 => places.by_got(distance),
+        Register::EBP if (distance as u32 as i32) < -0x1000 => places.by_got(distance),
         Register::EAX | Register::ECX | Register::EDX | Register::ESI | Register::EDI
-            if (distance as u32).cast_signed() < 0 =>
+            if (distance as u32 as i32) < 0 =>
         {
             places.by_got(distance)
         }

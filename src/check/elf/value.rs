@@ -102,7 +102,7 @@ impl Value {
     pub fn sign_extended(self, bits: u8) -> Value {
         let shift = 64 - u32::from(bits.clamp(1, 64));
         match self.cut(bits) {
-            cut @ Value::Constants(_) => cut.map(|value| ((value << shift).cast_signed() >> shift) as u64),
+            cut @ Value::Constants(_) => cut.map(|value| ((value << shift) as i64 >> shift) as u64),
             // A number of a call is never negative.
             cut => cut,
         }

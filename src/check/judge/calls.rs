@@ -8,6 +8,7 @@ use crate::check::used::{How, Use, Uses, What};
 use crate::simulate::calls::Version;
 use evercall_rules::Fidelity;
 use evercall_rules::table::{Call, RULES, Rule};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The worst finding of each call, and who is no worse off counts once.
@@ -16,7 +17,9 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
     for one in &uses.all {
         let What::Call(call) = one.what else { continue };
         let Some(finding) = finding(unit, one, call, context) else { continue };
-        let rank = |finding: &Finding| (finding.bare.verdict, finding.under.verdict);
+        // What is surely called comes first: a pointer that nobody may follow does not hide it.
+        let rank =
+            |finding: &Finding| (finding.bare.verdict, Reverse(finding.is_pointed()), finding.under.verdict);
         match worst.get(call.name) {
             Some(known) if rank(known) >= rank(&finding) => {}
             _ => {
@@ -95,6 +98,7 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
             function: one.function.clone(),
             site: one.site.map(|(at, _)| context.objects.get(at).path.clone()),
             address: one.site.map(|(_, address)| address),
+            reached: Some(one.certainty),
         },
     })
 }

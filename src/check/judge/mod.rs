@@ -11,6 +11,7 @@ mod vsyscall;
 use super::elf::facts::{Architecture, Kind};
 use super::host::Host;
 use super::link::{Loaded, Objects};
+use super::reach::Certainty;
 use super::runtimes::Runtime;
 use super::used::Uses;
 use crate::image::tar_entries::shown;
@@ -178,6 +179,8 @@ pub struct Evidence {
     /// Where in that file it is: an ELF virtual address.
     #[serde(serialize_with = "address")]
     pub address: Option<u64>,
+    /// How sure it is that it is reached; null where nothing is called.
+    pub reached: Option<Certainty>,
 }
 
 fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -226,6 +229,11 @@ impl Evidence {
             (_, Some(address)) => words += &format!(", the instruction is at {address:#x}"),
             _ => {}
         }
+        words += match self.reached {
+            Some(Certainty::Exported) => " (if what it exports is called)",
+            Some(Certainty::Pointed) => " (only pointers in data lead to it)",
+            _ => "",
+        };
         words
     }
 }
@@ -277,6 +285,13 @@ pub struct Finding {
     pub everywhere: bool,
     /// Where.
     pub evidence: Evidence,
+}
+
+impl Finding {
+    /// Whether only pointers in data lead to it, so that it may never be called.
+    pub fn is_pointed(&self) -> bool {
+        self.evidence.reached == Some(Certainty::Pointed)
+    }
 }
 
 /// A program, a script, or a library that no program is seen to load.

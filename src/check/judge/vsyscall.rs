@@ -9,9 +9,10 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
     }
     // HotSpot calls it only where the libc has no sched_getcpu (glibc before 2.6).
     let is_way_out = |name: &str| name.contains("sched_getcpu_syscall");
-    let one = uses.all.iter().find(|one| {
+    let all = uses.all.iter().filter(|one| {
         matches!(one.what, What::Vsyscall(_)) && !one.function.as_deref().is_some_and(is_way_out)
-    })?;
+    });
+    let one = all.min_by_key(|one| one.certainty)?;
     let bare = Bare { verdict: Verdict::Breaks, outcome: "exit 139 (SIGSEGV)".to_string() };
     let under = match (rule("vsyscall"), unit.form) {
         _ if unit.is_privileged => Under::same(&bare),
@@ -44,6 +45,7 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
             function: one.function.clone(),
             site: one.site.map(|(at, _)| context.objects.get(at).path.clone()),
             address: one.site.map(|(_, address)| address),
+            reached: Some(one.certainty),
         },
     })
 }

@@ -190,6 +190,9 @@ fn finding(report: &Report, group: &Group, page: &mut String) {
         let _ = writeln!(page, "<dt>{term}</dt><dd>{}</dd>", escaped(text));
     };
     row("Bare", &group.bare.outcome);
+    if group.only_pointed {
+        row("Not sure", "only pointers in data lead to it, and perhaps nobody follows them");
+    }
     let with = match (under.rule, under.door) {
         (Some(rule), Some(door)) => format!(
             "{} by rule {rule} ({}), through {}",

@@ -101,8 +101,9 @@ fn result(report: &Report, group: &Group, place: &dyn Fn(&String) -> Option<usiz
         None => "the same".to_string(),
     };
     let count = if group.programs == 1 { "1 file".to_string() } else { format!("{} files", group.programs) };
+    let sure = if group.only_pointed { " Not sure: only pointers in data lead to it." } else { "" };
     let text = format!(
-        "{count}: {}. Bare: {}. With evercall: {with}. To do: {}.",
+        "{count}: {}.{sure} Bare: {}. With evercall: {with}. To do: {}.",
         group.title, group.bare.outcome, group.advice
     );
     let files = group.files.iter().filter_map(|at| report.files.get(*at));
@@ -122,11 +123,12 @@ fn result(report: &Report, group: &Group, place: &dyn Fn(&String) -> Option<usiz
         "level": level(group),
         "message": {"text": text},
         "locations": locations,
-        "partialFingerprints": {"evercallCause/v1": format!("{id}:{}", under.verdict.word())},
+        "partialFingerprints": {"evercallCause/v1": format!("{id}:{}{}", under.verdict.word(), if group.only_pointed { ":pointed" } else { "" })},
         "properties": {
             "bare": group.bare,
             "withEvercall": under,
             "everywhere": group.everywhere,
+            "onlyPointed": group.only_pointed,
             "evidence": evidence,
         },
     });

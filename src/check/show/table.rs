@@ -106,6 +106,9 @@ fn group_text(report: &Report, group: &Group, files: bool, width: usize, out: &m
         let _ = writeln!(out, "{:indent$}{}", "", lines.join(&format!("\n{:1$}", "", indent + 2)));
     };
     line(2, &format!("{}: {}", plural(group.programs, "file", "files"), group.title));
+    if group.only_pointed {
+        line(6, "not sure: only pointers in data lead to it, and perhaps nobody follows them");
+    }
     line(6, &format!("bare: {}", group.bare.outcome));
     let under = &group.with_evercall;
     let with = match (under.rule, under.door) {
