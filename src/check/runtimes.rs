@@ -1,20 +1,32 @@
-//! Language runtimes of before cgroup v2, known by their files: they look for their limits in cgroup v1.
+//! Language runtimes that do not find their limits in cgroup v2, known by their files.
 //!
-//! Sources of the versions: JDK-8230305 and its backports (15, 11.0.16, 8u372), libuv 1.45 in Node 20.3, .NET 5, uber-go/automaxprocs
-//! 1.5.0.
+//! Sources of the versions: JDK-8230305 and its backports (15, 11.0.16, 8u372); JDK-8349988 (25) and its backports, which came after the
+//! releases of April 2026 (openjdk/jdk11u-dev#3177, jdk21u-dev#2812, jdk8u-dev#779); libuv 1.29 in Node 12.3, 1.45 in 20.3; .NET 5;
+//! uber-go/automaxprocs 1.5.0; the packages of loky 3.0.0 and 3.1.0, joblib 1.1.1 and 1.2.0, dask 2023.8.0 and 2023.8.1, by their code.
 
 use super::elf::facts::Analysis;
 use super::scan::Content;
 use crate::image::tar_entries::Kind;
-use crate::image::tree::Tree;
+use crate::image::tree::{Node, Tree};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A runtime that knows cgroup v1 alone.
+/// What a runtime does not find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacks {
+    /// It knows cgroup v1 alone.
+    V2,
+    /// It knows v2, and takes a host whose /proc/cgroups does not list the controllers of v1 for one without limits.
+    Rows,
+}
+
+/// A runtime that does not find its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
-    /// `Java`, `Node`, `.NET`, `automaxprocs`.
+    /// `Java`, `Node`, `.NET`, `automaxprocs`, `joblib`, `loky`, `dask`.
     pub name: &'static str,
+    /// What it lacks.
+    pub lacks: Lacks,
     /// Its version.
     pub version: String,
     /// Whether its files are opened by libc functions that evercall's file rules reach.
@@ -23,8 +35,9 @@ pub struct Runtime {
 
 /// Whether the text of a file tells a runtime's version.
 pub fn wants(path: &Path) -> bool {
-    path.ends_with("release")
-        && path.parent().is_some_and(|home| home != Path::new("/") && home != Path::new("/etc"))
+    path.to_string_lossy().ends_with(".runtimeconfig.json")
+        || path.ends_with("release")
+            && path.parent().is_some_and(|home| home != Path::new("/") && home != Path::new("/etc"))
         || path.ends_with("node/node_version.h")
 }
 
@@ -36,7 +49,13 @@ pub fn find(tree: &Tree<Content>) -> BTreeMap<PathBuf, Runtime> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let runtime = match name.as_ref() {
             "libjvm.so" => java(tree, path),
-            "libcoreclr.so" => dotnet(path),
+            "libcoreclr.so" => dotnet(tree, path),
+            "METADATA" => {
+                if let Some((python, runtime)) = python(tree, path) {
+                    found.entry(python).or_insert(runtime);
+                }
+                None
+            }
             "node" | "nodejs" if path.parent().is_some_and(|folder| folder.ends_with("bin")) => {
                 nodejs(tree, path)
             }
@@ -73,14 +92,64 @@ fn java(tree: &Tree<Content>, libjvm: &Path) -> Option<Runtime> {
         [major, ..] => *major < 15,
         [] => return None,
     };
-    old.then(|| Runtime { name: "Java", version: clean(version), by_libc: true })
+    let needs_rows = match numbers.as_slice() {
+        [1, 8, 0, update, ..] => *update <= 492,
+        [11, 0, update, ..] => *update <= 31,
+        [17, 0, update, ..] => *update <= 19,
+        [21, 0, update, ..] => *update <= 11,
+        [major, ..] => *major < 25,
+        [] => false,
+    };
+    let lacks = if old { Lacks::V2 } else { Lacks::Rows };
+    (old || needs_rows).then(|| Runtime { name: "Java", lacks, version: clean(version), by_libc: true })
 }
 
-/// `.../Microsoft.NETCore.App/3.1.32/libcoreclr.so`.
-fn dotnet(coreclr: &Path) -> Option<Runtime> {
-    let version = coreclr.parent()?.file_name()?.to_string_lossy().into_owned();
+/// `.../Microsoft.NETCore.App/3.1.32/libcoreclr.so`; or what a program with its runtime beside it says in its settings.
+fn dotnet(tree: &Tree<Content>, coreclr: &Path) -> Option<Runtime> {
+    let folder = coreclr.parent()?;
+    let version = if folder.parent()?.ends_with("Microsoft.NETCore.App") {
+        folder.file_name()?.to_string_lossy().into_owned()
+    } else {
+        tree.children(folder).find_map(included)?
+    };
     let major: u32 = version.split('.').next()?.parse().ok()?;
-    (major < 5).then(|| Runtime { name: ".NET", version: clean(&version), by_libc: true })
+    (major < 5).then(|| Runtime { name: ".NET", lacks: Lacks::V2, version: clean(&version), by_libc: true })
+}
+
+/// The .NET that a `*.runtimeconfig.json` includes.
+fn included(node: &Node<Content>) -> Option<String> {
+    let is_settings = node.entry.path.to_string_lossy().ends_with(".runtimeconfig.json");
+    let settings: serde_json::Value =
+        serde_json::from_slice(node.content.text().filter(|_| is_settings)?).ok()?;
+    let frameworks = settings.get("runtimeOptions")?.get("includedFrameworks")?.as_array()?;
+    let own =
+        frameworks.iter().find(|one| one.get("name").is_some_and(|name| name == "Microsoft.NETCore.App"))?;
+    Some(own.get("version")?.as_str()?.to_string())
+}
+
+/// Packages of Python that count processors by the limits: the first version that knows v2.
+const PACKAGES: &[(&str, [u32; 3])] = &[("joblib", [1, 2, 0]), ("loky", [3, 1, 0]), ("dask", [2023, 8, 1])];
+
+/// `/usr/lib/python3.9/site-packages/joblib-1.1.0.dist-info/METADATA`: the interpreter that it is for, and what it lacks.
+fn python(tree: &Tree<Content>, metadata: &Path) -> Option<(PathBuf, Runtime)> {
+    let folder = metadata.parent()?;
+    let (package, version) = folder.file_name()?.to_str()?.strip_suffix(".dist-info")?.split_once('-')?;
+    let (name, first) = PACKAGES.iter().find(|(name, _)| *name == package)?;
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    let mut part = || numbers.next().unwrap_or(0);
+    if [part(), part(), part()] >= *first {
+        return None;
+    }
+    let library = folder
+        .ancestors()
+        .find(|folder| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python")))?;
+    let minor = library.file_name()?;
+    // Debian's own packages are for any Python 3; a virtual environment's program may be a link.
+    let beside = library.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join("bin");
+    let programs = [beside.as_path(), Path::new("/usr/local/bin"), Path::new("/usr/bin")];
+    let program = programs.iter().find_map(|bin| tree.resolve(&bin.join(minor)))?;
+    let lacks = Runtime { name, lacks: Lacks::V2, version: clean(version), by_libc: true };
+    Some((program.entry.path.clone(), lacks))
 }
 
 /// `include/node/node_version.h` beside it.
@@ -94,8 +163,10 @@ fn nodejs(tree: &Tree<Content>, node: &Path) -> Option<Runtime> {
         words.next()?.parse().ok()
     };
     let (major, minor) = (number("NODE_MAJOR_VERSION")?, number("NODE_MINOR_VERSION")?);
-    ((major, minor) < (20, 3)).then(|| Runtime {
+    // Before 12.3 it reads no limits at all.
+    ((12, 3)..(20, 3)).contains(&(major, minor)).then(|| Runtime {
         name: "Node",
+        lacks: Lacks::V2,
         version: format!("{major}.{minor}"),
         by_libc: true,
     })
@@ -110,6 +181,7 @@ fn automaxprocs(analysis: &Analysis) -> Option<Runtime> {
     let version = (numbers.next()??, numbers.next()??);
     (version < (1, 5)).then(|| Runtime {
         name: "automaxprocs",
+        lacks: Lacks::V2,
         version: clean(&module.version),
         by_libc: false,
     })

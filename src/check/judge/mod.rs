@@ -256,8 +256,10 @@ pub enum Class {
     InterpreterMissing,
     /// A library is not in the image.
     LibraryMissing,
-    /// cgroup v1 files, on a host with v2.
+    /// Limits that a runtime does not find in cgroup v2.
     Cgroup,
+    /// The kernel writes where an allocator does (restartable sequences).
+    Rseq,
     /// A limit on open files that is too high.
     OpenFiles,
     /// No /dev/shm.
@@ -359,6 +361,7 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
     findings.extend(vsyscall::judge(unit, uses, context));
     findings.extend(calls::judge(unit, uses, context));
     findings.extend(cgroup::judge(unit, context));
+    findings.extend(cgroup::mongod(unit, uses, context));
     findings.extend(limits::judge(unit, uses, context));
     findings
 }
