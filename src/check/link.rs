@@ -3,7 +3,8 @@
 
 use super::elf::facts::{Analysis, Architecture, Elf, Export, Kind, LibcKind};
 use super::scan::{Content, Looked};
-use crate::image::tree::Tree;
+use crate::image::tar_entries::Kind as EntryKind;
+use crate::image::tree::{Node, Tree};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl<'a> Objects<'a> {
             musl: None,
             environment: split(library_path.unwrap_or_default()),
         };
-        for node in tree.nodes() {
+        for (path, node) in files(tree) {
             let Some(looked) = node.content.looked() else { continue };
             let Analysis::Elf(elf) = &looked.analysis else { continue };
             let key = Arc::as_ptr(looked);
@@ -98,7 +99,7 @@ impl<'a> Objects<'a> {
                 exports.entry(export.name.clone()).or_default().push(at);
             }
             objects.by_content.insert(key, objects.all.len());
-            objects.all.push(Object { path: node.entry.path.clone(), looked: looked.clone(), exports });
+            objects.all.push(Object { path: path.to_path_buf(), looked: looked.clone(), exports });
         }
         let mut seen = HashSet::new();
         objects.configured = objects.configuration(Path::new("/etc/ld.so.conf"), &mut seen);
@@ -268,6 +269,16 @@ impl<'a> Objects<'a> {
         let best = all.clone().find(|libc| libc.version.is_some()).or_else(|| all.next())?;
         Some((best.kind, best.version.as_deref()))
     }
+}
+
+/// The files of a root by all their names, in the order of these: which of several hard links is the file is a matter of
+/// how the root was packed.
+pub fn files(tree: &Tree<Content>) -> impl Iterator<Item = (&Path, &Node<Content>)> {
+    tree.nodes().filter_map(|node| match node.entry.kind {
+        EntryKind::File => Some((node.entry.path.as_path(), node)),
+        EntryKind::Hardlink(_) => Some((node.entry.path.as_path(), tree.resolve(&node.entry.path)?)),
+        _ => None,
+    })
 }
 
 /// Whether the text of a file is needed to find libraries.

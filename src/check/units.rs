@@ -2,7 +2,7 @@
 
 use super::elf::facts::Analysis;
 use super::judge::{Form, Unit, form};
-use super::link::{Id, Loaded, Objects};
+use super::link::{Id, Loaded, Objects, files};
 use super::scan::Content;
 use super::target::Target;
 use crate::image::tar_entries::{Entry, Kind};
@@ -67,8 +67,8 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
     };
     let mut known: HashMap<(Loaded, bool, Form), usize> = HashMap::new();
     let mut by_path: HashMap<PathBuf, usize> = HashMap::new();
-    let mut plugins: Vec<(&Entry, Id)> = Vec::new();
-    for node in tree.nodes() {
+    let mut plugins: Vec<(&Path, Id)> = Vec::new();
+    for (path, node) in files(tree) {
         let Some(looked) = node.content.looked() else { continue };
         match &looked.analysis {
             Analysis::Elf(elf) => {
@@ -76,7 +76,7 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
                 let is_libc = objects.get(id).is_libc();
                 match form(&elf.kind) {
                     Some(Form::Plugin) if elf.architecture.is_analysed() && !is_libc => {
-                        plugins.push((&node.entry, id));
+                        plugins.push((path, id));
                     }
                     Some(form @ (Form::Program | Form::Static)) if !is_libc => {
                         if node.entry.mode & 0o111 == 0 {
@@ -84,37 +84,32 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
                         }
                         let privileged = gains(&node.entry, as_root);
                         found.gaining += usize::from(gains(&node.entry, false));
-                        let at = add(
-                            &mut found.units,
-                            &mut known,
-                            &node.entry,
-                            objects.load(id, &node.entry.path),
-                            privileged,
-                            form,
-                        );
+                        let loaded = objects.load(id, path);
+                        let at = add(&mut found.units, &mut known, path, loaded, privileged, form);
+                        by_path.insert(path.to_path_buf(), at);
                         by_path.insert(node.entry.path.clone(), at);
                     }
                     _ => {}
                 }
             }
-            Analysis::Damaged(why) => found.damaged.push((node.entry.path.clone(), why.clone())),
+            Analysis::Damaged(why) => found.damaged.push((path.to_path_buf(), why.clone())),
             Analysis::Script(_) | Analysis::Other => {}
         }
     }
     let loaded: HashSet<Id> =
         found.units.iter().flat_map(|unit| unit.loaded.modules.iter().copied()).collect();
-    for (entry, id) in plugins {
+    for (path, id) in plugins {
         if !loaded.contains(&id) {
-            add(&mut found.units, &mut known, entry, objects.load(id, &entry.path), false, Form::Plugin);
+            add(&mut found.units, &mut known, path, objects.load(id, path), false, Form::Plugin);
         }
     }
     let lookup = Lookup { tree, by_path: &by_path, path: target.variable("PATH").unwrap_or(PATH) };
-    for node in tree.nodes() {
+    for (path, node) in files(tree) {
         let Some(Analysis::Script(_)) = node.content.looked().map(|looked| &looked.analysis) else {
             continue;
         };
         if node.entry.mode & 0o111 != 0 {
-            found.scripts.push(Script { path: node.entry.path.clone(), runs: lookup.script(node, 0) });
+            found.scripts.push(Script { path: path.to_path_buf(), runs: lookup.script(node, 0) });
         }
     }
     found.start = start(target, &lookup);
@@ -124,7 +119,7 @@ pub fn find(target: &Target, tree: &Tree<Content>, objects: &Objects<'_>) -> Fou
 fn add(
     units: &mut Vec<Unit>,
     known: &mut HashMap<(Loaded, bool, Form), usize>,
-    entry: &Entry,
+    path: &Path,
     loaded: Loaded,
     is_privileged: bool,
     form: Form,
@@ -134,7 +129,7 @@ fn add(
         units.len() - 1
     });
     if let Some(unit) = units.get_mut(at) {
-        unit.paths.push(entry.path.clone());
+        unit.paths.push(path.to_path_buf());
     }
     at
 }
