@@ -66,6 +66,7 @@ fn image(name: &str, files: &BTreeSet<&str>, checked: &Path, tools: &Path) -> Re
                 let from = match file.strip_prefix("/t/") {
                     Some("go") => go(checked.parent().unwrap())?,
                     Some(name) => program(name),
+                    None if file.starts_with("/wheel/") => wheel()?.join(file.trim_start_matches("/wheel/")),
                     None => PathBuf::from(file),
                 };
                 put(&from, &checked.join(&file[1..]));
@@ -96,21 +97,6 @@ fn image(name: &str, files: &BTreeSet<&str>, checked: &Path, tools: &Path) -> Re
             let root = debian::root(kind, suite)?;
             for file in files {
                 let file = Path::new(file);
-                if let Some(wheel) = file.to_str().and_then(|file| file.strip_prefix("/wheel/")) {
-                    let from = debian::cache().join("pyzmq==16.0.2");
-                    if !from.exists() {
-                        return Err("no pyzmq==16.0.2: tests/old_callers.rs fetches it".to_owned());
-                    }
-                    let extra = checked.parent().unwrap().join("wheel-layer");
-                    put(&from.join(wheel), &extra.join("wheel").join(wheel));
-                    put(&from.join(wheel), &checked.join("wheel").join(wheel));
-                    let script = crate::common::root().join("test-programs/old-zmq.py");
-                    put(&script, &extra.join("wheel/old-zmq.py"));
-                    tree(&from.join("zmq/.libs"), &extra.join("wheel/zmq/.libs"));
-                    tree(&from.join("zmq/.libs"), &checked.join("wheel/zmq/.libs"));
-                    layers.push(extra);
-                    continue;
-                }
                 take(&root, file, checked)?;
                 needed(&root, file, checked)?;
             }
@@ -224,6 +210,15 @@ fn go(folder: &Path) -> Result<PathBuf, String> {
     go.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache"));
     let output = go.output().map_err(|error| format!("go: {error}"))?;
     if output.status.success() { Ok(built) } else { Err(format!("go: {}", text(&output.stderr))) }
+}
+
+/// ZeroMQ as it was built on CentOS 5, which `tests/old_callers.rs` keeps too.
+fn wheel() -> Result<PathBuf, String> {
+    let folder = debian::cache().join("pyzmq==16.0.2");
+    if folder.exists() {
+        return Ok(folder);
+    }
+    Err("no wheel of pyzmq==16.0.2: tests/old_callers.rs fetches it".to_owned())
 }
 
 /// An old Node as `tests/old_callers.rs` keeps it.

@@ -62,6 +62,8 @@ pub struct Run {
     pub predicted: Predicted,
     /// Nothing, or what went wrong.
     pub wrong: Option<String>,
+    /// Whether the program was seen to make one of the calls that it is said to break by; none where nobody looked.
+    pub makes_it: Option<bool>,
 }
 
 /// All runs.
@@ -71,7 +73,7 @@ pub struct Confusion {
     pub runs: Vec<Run>,
 }
 
-/// A false alarm that is known: the beginning of what is run, a cause, and why it is said all the same. An empty word fits all.
+/// A false alarm that is known: a part of what is run, causes, and why it is said all the same. An empty word fits all.
 pub type Known = (&'static str, &'static str, &'static str);
 
 impl Confusion {
@@ -126,20 +128,22 @@ impl Confusion {
         self.those(&["degrades"], true).map(Run::words).collect()
     }
 
-    /// Runs that were right though they were said to break: those with a known reason, and the others.
-    pub fn false_alarms(&self, known: &[Known]) -> (Vec<String>, Vec<String>) {
-        let (mut with, mut without) = (Vec::new(), Vec::new());
+    /// Runs that were right though they were said to break: by what the program can do but did not; those with a known
+    /// reason; the others.
+    pub fn false_alarms(&self, known: &[Known]) -> [Vec<String>; 3] {
+        let mut lists = [Vec::new(), Vec::new(), Vec::new()];
         for run in self.those(&["breaks"], false) {
+            let fits = |cause: &&str, one: &String| cause.is_empty() || cause.split(' ').any(|known| known == one);
             let reason = known.iter().find(|(program, cause, _)| {
-                run.program.starts_with(program)
-                    && run.predicted.causes.iter().all(|one| cause.is_empty() || cause.split(' ').any(|c| c == one))
+                run.program.contains(program) && run.predicted.causes.iter().all(|one| fits(cause, one))
             });
-            match reason {
-                Some((.., why)) => with.push(format!("{}: {why}", run.words())),
-                None => without.push(run.words()),
+            match (run.makes_it, reason) {
+                (Some(false), _) => lists[0].push(run.words()),
+                (_, Some((.., why))) => lists[1].push(format!("{}: {why}", run.words())),
+                (_, None) => lists[2].push(run.words()),
             }
         }
-        (with, without)
+        lists
     }
 }
 
