@@ -118,9 +118,16 @@ impl Confusion {
         fits.into_iter()
     }
 
-    /// Runs that went wrong though nothing was said to be.
-    pub fn missed(&self) -> Vec<String> {
-        self.those(&["works", "translated"], true).map(Run::words).collect()
+    /// Runs that went wrong though nothing was said to be: known ones with their reasons, and the others.
+    pub fn missed(&self, known: &[Known]) -> [Vec<String>; 2] {
+        let mut lists = [Vec::new(), Vec::new()];
+        for run in self.those(&["works", "translated"], true) {
+            match run.known(known) {
+                Some(why) => lists[0].push(format!("{}: {why}", run.words())),
+                None => lists[1].push(run.words()),
+            }
+        }
+        lists
     }
 
     /// Runs that were said to degrade and failed: no more than a word for people.
@@ -133,13 +140,9 @@ impl Confusion {
     pub fn false_alarms(&self, known: &[Known]) -> [Vec<String>; 3] {
         let mut lists = [Vec::new(), Vec::new(), Vec::new()];
         for run in self.those(&["breaks"], false) {
-            let fits = |cause: &&str, one: &String| cause.is_empty() || cause.split(' ').any(|known| known == one);
-            let reason = known.iter().find(|(program, cause, _)| {
-                run.program.contains(program) && run.predicted.causes.iter().all(|one| fits(cause, one))
-            });
-            match (run.makes_it, reason) {
+            match (run.makes_it, run.known(known)) {
                 (Some(false), _) => lists[0].push(run.words()),
-                (_, Some((.., why))) => lists[1].push(format!("{}: {why}", run.words())),
+                (_, Some(why)) => lists[1].push(format!("{}: {why}", run.words())),
                 (_, None) => lists[2].push(run.words()),
             }
         }
@@ -148,6 +151,16 @@ impl Confusion {
 }
 
 impl Run {
+    /// The reason of the first that fits: all causes are among its own.
+    fn known(&self, known: &[Known]) -> Option<&'static str> {
+        let fits = |causes: &str, one: &String| causes.is_empty() || causes.split(' ').any(|known| known == one);
+        let words = format!("{} on {}", self.program, self.host);
+        let known = known.iter().find(|(part, causes, _)| {
+            words.contains(part) && self.predicted.causes.iter().all(|one| fits(causes, one))
+        });
+        known.map(|(.., why)| *why)
+    }
+
     fn words(&self) -> String {
         let way = if self.with_evercall { "with evercall" } else { "bare" };
         let mut causes = self.predicted.causes.clone();

@@ -64,7 +64,7 @@ const INSIDE: &[(&str, Fate, Fate, &str)] = &[
     ("mseal", Works, Works, "the loader goes on without"),
     ("map_shadow_stack", Works, Works, "the libc goes on without"),
     ("get_mempolicy", Works, Works, "malloc goes on without"),
-    // The start of a thread's stack, sysconf(_SC_OPEN_MAX) and the like take a default: tests/check_truth.rs on 2.6.32.
+    // The size of a thread's stack, sysconf(_SC_OPEN_MAX) and the like take a default: tests/check_truth.rs on 2.6.32.
     ("prlimit64", Works, Works, "the libc takes its defaults for the limits"),
     ("_sysctl", Works, Works, "the libc reads /proc instead"),
     ("epoll_pwait2", Works, Breaks, "the libc falls back after ENOSYS alone"),
@@ -322,6 +322,9 @@ pub fn fate(
         },
     }
 }
+
+/// libc functions whose callers are told a refusal, though the call has another name.
+pub const PASSED_ON: &[&str] = &["getrlimit", "getrlimit64", "setrlimit", "setrlimit64", "prlimit", "prlimit64"];
 
 /// Whether the libc makes this call by itself, so that in a static program without symbols it is probably the libc's.
 pub fn is_of_libcs(call: &Call) -> bool {

@@ -116,6 +116,9 @@ fn is_by_vdso(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> boo
 fn caller(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> Caller {
     let elf = context.objects.get(one.object).elf();
     match &one.how {
+        How::Inside { through } if callers::PASSED_ON.contains(&through.as_str()) => {
+            Caller::Function { is_weak: false }
+        }
         How::Inside { .. } => Caller::Libc,
         How::Symbol { is_weak, .. } => Caller::Function { is_weak: *is_weak },
         How::SyscallFunction => Caller::Direct,
@@ -126,6 +129,9 @@ fn caller(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> Caller 
                 if name.trim_start_matches('_') == call.name.trim_start_matches('_')
                     && !callers::is_of_libcs(call) =>
             {
+                Caller::Function { is_weak: false }
+            }
+            Some(name) if callers::PASSED_ON.contains(&name.trim_start_matches('_')) => {
                 Caller::Function { is_weak: false }
             }
             Some(_) => Caller::Libc,
