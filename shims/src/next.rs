@@ -36,6 +36,8 @@ impl Next {
     /// The definition, looked up if need be. None: nobody else defines the symbol.
     #[cold]
     pub fn find(&self, name: &[u8]) -> Option<Function> {
+        // A constructor of another library may call before ours has run, which tells where the objects are.
+        crate::start::ready();
         self.find_by(|| find(name))
     }
 

@@ -362,6 +362,26 @@ impl Host {
         if lacks { Answer::Absent { by_filter: false } } else { Answer::Answers }
     }
 
+    /// What it answers to a call of i386: its kernel lacks what x86-64's lacks by version or by how it was built, and a filter is
+    /// asked by number; a profile tells of x86-64 alone, which has some calls of i386 only by name (set_thread_area).
+    pub fn answer_i386(&self, name: &str) -> Answer {
+        match self.answer(name) {
+            Answer::Absent { by_filter: false }
+                if Call::find(name).is_some_and(|call| {
+                    call.option.is_none() && self.version.is_some_and(|version| version.has(call))
+                }) =>
+            {
+                Answer::Answers
+            }
+            answer => answer,
+        }
+    }
+
+    /// Whether `evercall run` can start a static program there: from a copy in memory.
+    pub fn takes_static(&self) -> bool {
+        self.answer("memfd_create") == Answer::Answers
+    }
+
     /// How people name it.
     pub fn title(&self) -> String {
         match &self.release {

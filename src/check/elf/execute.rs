@@ -170,10 +170,18 @@ fn write(state: &mut State, instruction: &Instruction, convention: Convention, v
             Some((number, bits @ (32 | 64))) => state.set(number, value.cut(bits)),
             Some((number, bits)) => state.set(number, state.get(number).with_low(bits, value)),
             None => {
-                // ah to dh.
+                // ah to dh: dietlibc gives a number in al, and its common end makes ah zero.
                 let full = instruction.op0_register().full_register();
                 if full.is_gpr64() {
-                    state.set(full.number() as u8, Value::Any);
+                    let number = full.number() as u8;
+                    let old = state.get(number);
+                    let new = match (old, value.as_constant().map(|byte| byte & 0xff)) {
+                        (Value::Constants(_), Some(byte)) => old.map(|value| value & !0xff00 | byte << 8),
+                        (Value::Low(8, low), Some(byte)) => Value::Low(16, low & 0xff | (byte as u16) << 8),
+                        (Value::Entry(parameter, _), Some(0)) => Value::Entry(parameter, 8),
+                        _ => Value::Any,
+                    };
+                    state.set(number, new);
                 }
             }
         },

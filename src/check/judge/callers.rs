@@ -64,6 +64,8 @@ const INSIDE: &[(&str, Fate, Fate, &str)] = &[
     ("mseal", Works, Works, "the loader goes on without"),
     ("map_shadow_stack", Works, Works, "the libc goes on without"),
     ("get_mempolicy", Works, Works, "malloc goes on without"),
+    // The size of a thread's stack, sysconf(_SC_OPEN_MAX) and the like take a default: tests/check_truth.rs on 2.6.32.
+    ("prlimit64", Works, Works, "the libc takes its defaults for the limits"),
     ("_sysctl", Works, Works, "the libc reads /proc instead"),
     ("epoll_pwait2", Works, Breaks, "the libc falls back after ENOSYS alone"),
     ("preadv2", Works, Degrades, "the libc falls back where no flag is asked"),
@@ -92,8 +94,10 @@ const OPTIONAL: &[&str] = &[
     "copy_file_range",
     "execveat",
     "faccessat2",
+    "delete_module",
     "fanotify_init",
     "fchmodat2",
+    "finit_module",
     "fsconfig",
     "fsmount",
     "fsopen",
@@ -103,6 +107,7 @@ const OPTIONAL: &[&str] = &[
     "futex_waitv",
     "futex_wake",
     "get_mempolicy",
+    "init_module",
     "io_uring_enter",
     "io_uring_register",
     "io_uring_setup",
@@ -179,6 +184,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
             "libsystemd.so",
             "libsystemd-",
             "systemd",
+            "systemd-",
             "udevadm",
             "libudev.so",
             "libblkid.so",
@@ -187,8 +193,6 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
             "libgnutls.so",
             "libexpat.so",
             "libuv.so",
-            "libnode.so",
-            "node",
             "python3",
             "libpython3",
             "perl",
@@ -318,6 +322,9 @@ pub fn fate(
         },
     }
 }
+
+/// libc functions whose callers are told a refusal, though the call has another name.
+pub const PASSED_ON: &[&str] = &["getrlimit", "getrlimit64", "setrlimit", "setrlimit64", "prlimit", "prlimit64"];
 
 /// Whether the libc makes this call by itself, so that in a static program without symbols it is probably the libc's.
 pub fn is_of_libcs(call: &Call) -> bool {

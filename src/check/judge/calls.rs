@@ -31,7 +31,12 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -> Option<Finding> {
-    let answer = context.host.answer(call.name);
+    let is_i386 = unit.architecture(context) == Some(Architecture::I386);
+    let answer =
+        if is_i386 { context.host.answer_i386(call.name) } else { context.host.answer(call.name) };
+    if is_by_vdso(unit, one, call, context) {
+        return None;
+    }
     let caller = caller(unit, one, call, context);
     let oldest = oldest(unit, one, context);
     let file =
@@ -103,10 +108,21 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
     })
 }
 
+/// Whether the libc asks the vDSO, which reads the time from a page of the kernel's: time(2) never goes further.
+fn is_by_vdso(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> bool {
+    let by_libc = matches!(one.how, How::Symbol { .. } | How::Inside { .. });
+    let is_glibc =
+        context.objects.libc(&unit.loaded).is_some_and(|(kind, _)| kind == LibcKind::Glibc);
+    call.name == "time" && by_libc && is_glibc && unit.form != Form::Static
+}
+
 /// Who makes the call.
 fn caller(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> Caller {
     let elf = context.objects.get(one.object).elf();
     match &one.how {
+        How::Inside { through } if callers::PASSED_ON.contains(&through.as_str()) => {
+            Caller::Function { is_weak: false }
+        }
         How::Inside { .. } => Caller::Libc,
         How::Symbol { is_weak, .. } => Caller::Function { is_weak: *is_weak },
         How::SyscallFunction => Caller::Direct,
@@ -117,6 +133,9 @@ fn caller(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> Caller 
                 if name.trim_start_matches('_') == call.name.trim_start_matches('_')
                     && !callers::is_of_libcs(call) =>
             {
+                Caller::Function { is_weak: false }
+            }
+            Some(name) if callers::PASSED_ON.contains(&name.trim_start_matches('_')) => {
                 Caller::Function { is_weak: false }
             }
             Some(_) => Caller::Libc,
@@ -157,7 +176,9 @@ fn under(
         How::SyscallFunction => Some(Door::Syscall),
         _ => None,
     };
-    let by_trap = (!unit.is_privileged).then_some(Door::Trap);
+    let is_static = unit.form == Form::Static;
+    let by_trap =
+        (!unit.is_privileged && (!is_static || context.host.takes_static())).then_some(Door::Trap);
     let carried_out = |door: Option<Door>| match door {
         Some(door) if rule.fidelity != Fidelity::Refuse => Under::by(rule, door),
         _ => same(),
@@ -179,7 +200,8 @@ fn under(
             if carried.verdict == Verdict::Translated {
                 return carried;
             }
-            if rule.repair {
+            // A static program has what its parent installed, which nobody knows.
+            if rule.repair && !is_static {
                 let needs = (context.host.repairs != Some(true)).then_some("EVERCALL_FILTER=on");
                 let repaired = enosys(Door::RepairFilter, needs);
                 if repaired.verdict < Verdict::Breaks {

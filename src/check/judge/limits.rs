@@ -34,7 +34,7 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
     });
     if let (true, Some((_, verdict, why)), true) = (too_many, counter, unit.form != Form::Plugin) {
         let bare = Bare { verdict: *verdict, outcome: (*why).to_string() };
-        let reached = unit.form == Form::Static || unit.takes_preload(context);
+        let reached = unit.form == Form::Static && context.host.takes_static() || unit.takes_preload(context);
         let under = match rule("nofile") {
             Some(rule) if reached => Under::by(rule, Door::Start),
             _ => Under::same(&bare),
