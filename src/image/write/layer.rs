@@ -84,7 +84,6 @@ impl LayerBuilder {
     }
 
     /// Adds a file with an owner and a time of its own.
-    #[cfg(test)]
     pub fn file_as(&mut self, path: &Path, metadata: Metadata, content: Content) {
         self.things.insert(path.into(), (metadata, What::File(content)));
     }
