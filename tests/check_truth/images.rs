@@ -27,7 +27,8 @@ impl Image {
     pub fn real(&self, files: &[&str]) -> Vec<String> {
         let real = |file: &&str| {
             let path = fs::canonicalize(self.checked.join(&file[1..]));
-            let path = path.ok().and_then(|path| Some(path.strip_prefix(&self.checked).ok()?.display().to_string()));
+            let path =
+                path.ok().and_then(|path| Some(path.strip_prefix(&self.checked).ok()?.display().to_string()));
             path.map_or_else(|| (*file).to_owned(), |path| format!("/{path}"))
         };
         files.iter().map(real).collect()
@@ -40,10 +41,7 @@ pub fn make<'c>(cases: &'c [Case], folder: &Path) -> (BTreeMap<&'c str, Image>, 
     put(&command(), &tools.join("ec/evercall"));
     put(&shim(), &tools.join("ec/libevercall.so"));
     put(Path::new("/usr/bin/busybox"), &tools.join("ec/busybox"));
-    put(
-        &crate::common::root().join("tests/profiles/docker-2019.json"),
-        &tools.join("ec/docker-2019.json"),
-    );
+    put(&crate::common::root().join("tests/profiles/docker-2019.json"), &tools.join("ec/docker-2019.json"));
     let (mut images, mut lacking) = (BTreeMap::new(), Vec::new());
     let names: BTreeSet<&str> = cases.iter().map(|case| case.image.as_str()).collect();
     for name in names {
@@ -171,7 +169,8 @@ fn take(root: &Path, path: &Path, to: &Path) -> Result<(), String> {
 
 /// Takes the loader and the libraries that a file of a root needs, as its loader lists them.
 fn needed(root: &Path, file: &Path, to: &Path) -> Result<(), String> {
-    let inside = if root == Path::new("/") { file.to_path_buf() } else { root.join(file.strip_prefix("/").unwrap()) };
+    let inside =
+        if root == Path::new("/") { file.to_path_buf() } else { root.join(file.strip_prefix("/").unwrap()) };
     let bytes = fs::read(&inside).map_err(|error| format!("{}: {error}", inside.display()))?;
     let Ok(elf) = object::File::parse(&*bytes) else { return Ok(()) };
     use object::{Object as _, ObjectSection as _};

@@ -45,7 +45,12 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
         for image in images.split_whitespace() {
             for program in forms(program) {
                 let command = [&[program], arguments].concat();
-                cases.push(Case { image: image.to_owned(), command, also: also.clone(), right: right.clone() });
+                cases.push(Case {
+                    image: image.to_owned(),
+                    command,
+                    also: also.clone(),
+                    right: right.clone(),
+                });
             }
         }
     }

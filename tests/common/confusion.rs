@@ -153,7 +153,8 @@ impl Confusion {
 impl Run {
     /// The reason of the first that fits: all causes are among its own.
     fn known(&self, known: &[Known]) -> Option<&'static str> {
-        let fits = |causes: &str, one: &String| causes.is_empty() || causes.split(' ').any(|known| known == one);
+        let fits =
+            |causes: &str, one: &String| causes.is_empty() || causes.split(' ').any(|known| known == one);
         let words = format!("{} on {}", self.program, self.host);
         let known = known.iter().find(|(part, causes, _)| {
             words.contains(part) && self.predicted.causes.iter().all(|one| fits(causes, one))

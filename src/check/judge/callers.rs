@@ -324,7 +324,8 @@ pub fn fate(
 }
 
 /// libc functions whose callers are told a refusal, though the call has another name.
-pub const PASSED_ON: &[&str] = &["getrlimit", "getrlimit64", "setrlimit", "setrlimit64", "prlimit", "prlimit64"];
+pub const PASSED_ON: &[&str] =
+    &["getrlimit", "getrlimit64", "setrlimit", "setrlimit64", "prlimit", "prlimit64"];
 
 /// Whether the libc makes this call by itself, so that in a static program without symbols it is probably the libc's.
 pub fn is_of_libcs(call: &Call) -> bool {

@@ -32,8 +32,7 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Vec<Finding> {
 
 fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -> Option<Finding> {
     let is_i386 = unit.architecture(context) == Some(Architecture::I386);
-    let answer =
-        if is_i386 { context.host.answer_i386(call.name) } else { context.host.answer(call.name) };
+    let answer = if is_i386 { context.host.answer_i386(call.name) } else { context.host.answer(call.name) };
     if is_by_vdso(unit, one, call, context) {
         return None;
     }
@@ -111,8 +110,7 @@ fn finding(unit: &Unit, one: &Use, call: &'static Call, context: &Context<'_>) -
 /// Whether the libc asks the vDSO, which reads the time from a page of the kernel's: time(2) never goes further.
 fn is_by_vdso(unit: &Unit, one: &Use, call: &Call, context: &Context<'_>) -> bool {
     let by_libc = matches!(one.how, How::Symbol { .. } | How::Inside { .. });
-    let is_glibc =
-        context.objects.libc(&unit.loaded).is_some_and(|(kind, _)| kind == LibcKind::Glibc);
+    let is_glibc = context.objects.libc(&unit.loaded).is_some_and(|(kind, _)| kind == LibcKind::Glibc);
     call.name == "time" && by_libc && is_glibc && unit.form != Form::Static
 }
 
@@ -177,8 +175,7 @@ fn under(
         _ => None,
     };
     let is_static = unit.form == Form::Static;
-    let by_trap =
-        (!unit.is_privileged && (!is_static || context.host.takes_static())).then_some(Door::Trap);
+    let by_trap = (!unit.is_privileged && (!is_static || context.host.takes_static())).then_some(Door::Trap);
     let carried_out = |door: Option<Door>| match door {
         Some(door) if rule.fidelity != Fidelity::Refuse => Under::by(rule, door),
         _ => same(),
