@@ -33,7 +33,6 @@ const SETUID_SETGID: u32 = 0o6000;
 
 /// A program of the image with the library as its interpreter.
 #[derive(Debug)]
-#[allow(dead_code, reason = "the owner is for `evercall layer`")]
 pub struct StaticCopy {
     /// Its path in the image, which is the copy's as well.
     pub path: PathBuf,
@@ -43,6 +42,8 @@ pub struct StaticCopy {
     pub uid: u64,
     /// Group, likewise.
     pub gid: u64,
+    /// Seconds since 1970, likewise.
+    pub mtime: u64,
     /// The program header that gave way.
     pub header: &'static str,
     /// The copy.
@@ -149,6 +150,7 @@ impl Found {
                 mode: entry.mode,
                 uid: entry.uid,
                 gid: entry.gid,
+                mtime: entry.mtime,
                 header,
                 content,
             }),

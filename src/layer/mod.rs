@@ -10,12 +10,15 @@ mod plan;
 mod rewrite;
 mod scan;
 mod show;
+mod tested;
 
 use crate::failure::Failure;
 use crate::image::tar_entries::shown;
-use crate::image::write::{self, LayerBuilder, Packing, scratch};
+use crate::image::write::layer::Metadata;
+use crate::image::write::{self, Content, LayerBuilder, Packing, scratch};
 use crate::image::{Blob, Form, Image, Limits, Variant};
 use crate::library::Library;
+use crate::static_copy;
 use edit::{Addition, Document};
 use indicatif::{ProgressBar, ProgressStyle};
 use loaders::Abi;
@@ -24,6 +27,7 @@ use plan::{Plan, Unfit};
 use rewrite::{Change, Changes, Wanted, key};
 use scan::Findings;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -136,6 +140,8 @@ fn of_platform(image: &Image, platform: &str) -> Result<BTreeSet<String>, Failur
 /// What an addition needs besides the image.
 struct Settings {
     library: Library,
+    /// What the library holds.
+    bytes: Vec<u8>,
     conf: Option<Vec<u8>>,
     source_date: Option<u64>,
 }
@@ -144,9 +150,9 @@ impl Settings {
     fn of(options: &LayerOptions) -> Result<Settings, Failure> {
         let library = Library::find(options.lib.as_deref())?;
         let path = library.path.display();
-        let head = fs::read(&library.path)
+        let bytes = fs::read(&library.path)
             .map_err(|error| Failure::new(format!("{path} cannot be read: {error}")))?;
-        if Abi::of(&head) != Some(Abi::X86_64) {
+        if Abi::of(&bytes) != Some(Abi::X86_64) {
             return Err(Failure::new(format!("the library {path} is not for x86-64, as layers are")));
         }
         let conf = match &options.conf {
@@ -162,7 +168,7 @@ impl Settings {
                 Some(fs::read(file).map_err(|error| cannot(&error))?)
             }
         };
-        Ok(Settings { library, conf, source_date: write::source_date()? })
+        Ok(Settings { library, bytes, conf, source_date: write::source_date()? })
     }
 }
 
@@ -278,9 +284,9 @@ impl Work<'_> {
         let findings =
             Findings::of(bare.root(self.image), self.limits, self.progress).map_err(Unfit::Error)?;
         let plan = Plan::new(&findings, self.options.load, settings.conf.as_deref())?;
-        let change_or = self.change(&bare, &mut change, &findings, &plan, settings);
-        change_or.map_err(Unfit::Error)?;
-        let text = self.report(variant, &change, removed.as_ref(), &findings, &plan, title);
+        let done = self.change(&bare, &mut change, &findings, &plan, settings);
+        let done = done.map_err(Unfit::Error)?;
+        let text = self.report(variant, &change, removed.as_ref(), &findings, &plan, title, &done);
         Ok((change, text))
     }
 
@@ -304,11 +310,20 @@ impl Work<'_> {
         findings: &Findings,
         plan: &Plan,
         settings: &Settings,
-    ) -> Result<(), Failure> {
+    ) -> Result<String, Failure> {
         let mut layer = LayerBuilder::new(settings.source_date.unwrap_or(0));
         plan.fill(&mut layer, &settings.library.path, findings)?;
-        // SELF-TEST: self_test::run(&Plan { root: bare.root(self.image), ... }) comes here, unless --no-self-test.
-        // STATIC: patched copies of static programs are put into `layer` here, by --static.
+        let statics = self.statics(bare, plan)?;
+        let mut done = String::new();
+        for copy in &statics.copies {
+            let metadata = Metadata { mode: copy.mode, uid: copy.uid, gid: copy.gid, mtime: copy.mtime };
+            layer.file_as(&copy.path, metadata, Content::Bytes(copy.content.clone()));
+            let _ = writeln!(done, "  {:<12} {copy}", "static");
+        }
+        for refused in &statics.refused {
+            let _ = writeln!(done, "  {:<12} {refused}", "static");
+        }
+        plan.parents(&mut layer, findings)?;
         let layer = layer.finish(self.packing(bare)?)?;
         let privileged = if findings.privileged.is_empty() { "none" } else { "some" };
         let mut labels = vec![
@@ -317,7 +332,12 @@ impl Work<'_> {
             (names::LOAD, plan.load.word().to_string()),
             (names::PRELOAD, plan.preload.clone()),
             (names::PRIVILEGED, privileged.to_string()),
+            (names::SELF_TEST, if self.options.no_self_test { "not done" } else { "passed" }.to_string()),
         ];
+        if !statics.copies.is_empty() {
+            let paths: Vec<String> = statics.copies.iter().map(|copy| shown(&copy.path)).collect();
+            labels.push((names::STATIC, paths.join(" ")));
+        }
         let annotations = labels.clone();
         labels
             .extend(change.manifest.iter().map(|manifest| (names::BASE_LABEL, manifest.digest.to_string())));
@@ -329,6 +349,7 @@ impl Work<'_> {
             labels,
         };
         let what = bare.config_blob.name();
+        let before = tested::environment(&change.config.value);
         edit::add_to_config(&mut change.config, &addition).map_err(|why| self.fault(&what, why))?;
         if let Some(manifest) = &mut change.manifest {
             let docker = manifest.value.get("mediaType").and_then(|media_type| media_type.as_str())
@@ -344,7 +365,23 @@ impl Work<'_> {
                 .map_err(|why| self.fault(&what, why))?;
         }
         change.layer = Some(layer);
-        Ok(())
+        if self.options.no_self_test {
+            let _ = writeln!(done, "  {:<12} not done (--no-self-test)", "self-test");
+        } else {
+            let after = tested::environment(&change.config.value);
+            let tested = self.tested(bare, plan, &statics.copies, before, after, &settings.bytes)?;
+            done.push_str(&tested);
+        }
+        Ok(done)
+    }
+
+    /// Copies of the image's static programs, by --static.
+    fn statics(&self, bare: &Variant, plan: &Plan) -> Result<static_copy::Found, Failure> {
+        let Some(pattern) = &self.options.statics else { return Ok(static_copy::Found::default()) };
+        let root = bare.root(self.image);
+        start(self.progress, "looking for static programs", root.packed_size());
+        let library = plan.shim().unwrap_or_default();
+        static_copy::find(root, self.limits, self.progress, pattern.as_deref(), OsStr::new(library))
     }
 
     /// As the image's topmost layer is packed; Docker archives hold plain layers.
@@ -356,6 +393,7 @@ impl Work<'_> {
         Ok(if compression == Compression::None { Packing::Plain } else { Packing::Gzip })
     }
 
+    #[allow(clippy::too_many_arguments, reason = "all that was found out")]
     fn report(
         &self,
         variant: &Variant,
@@ -364,6 +402,7 @@ impl Work<'_> {
         findings: &Findings,
         plan: &Plan,
         title: &str,
+        done: &str,
     ) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let known = variant.config_blob.digest.as_ref() == Some(&change.config.digest)
@@ -403,7 +442,10 @@ impl Work<'_> {
                 count => format!("{count} programs: {}", privileged.join(", ")),
             },
         );
-        line("self-test", "not done");
+        text.push_str(done);
+        let mut line = |what: &str, value: &str| {
+            let _ = writeln!(text, "  {what:<12} {value}");
+        };
         if let Some(manifest) = &change.manifest {
             line("manifest", &manifest.digest.to_string());
         }

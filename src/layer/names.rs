@@ -32,6 +32,12 @@ pub const PRELOAD: &str = "org.evercall.preload";
 /// `some` or `none`: whether the image holds setuid, setgid or file-capability programs.
 pub const PRIVILEGED: &str = "org.evercall.privileged-programs";
 
+/// `passed` or `not done`: whether programs of the image ran under the library before the layer was written.
+pub const SELF_TEST: &str = "org.evercall.self-test";
+
+/// Paths of the static programs that the layer holds a changed copy of, with blanks between.
+pub const STATIC: &str = "org.evercall.static";
+
 /// The digest of the config as it was before.
 pub const BASE_CONFIG: &str = "org.evercall.base.config";
 

@@ -41,6 +41,11 @@ pub struct LayerOptions {
     /// Replace what is at OUT, and go on where the image preloads a libevercall.so of unknown origin
     #[arg(long, conflicts_with = "show")]
     pub force: bool,
+    /// Give static programs the library as their ELF interpreter, by a changed copy in the layer: those that can call the
+    /// vsyscall page, or all whose paths fit
+    #[arg(long = "static", value_name = "GLOB", num_args = 0..=1, require_equals = true)]
+    #[arg(conflicts_with_all = ["show", "remove"])]
+    pub statics: Option<Option<String>>,
     /// Write the image without having run a program of it under the library
     #[arg(long, conflicts_with_all = ["show", "remove"])]
     pub no_self_test: bool,

@@ -7,7 +7,9 @@ use super::scan::Findings;
 use crate::failure::Failure;
 use crate::image::tar_entries::{Kind, shown};
 use crate::image::write::{Content, LayerBuilder};
+use crate::self_test::AddedFile;
 use crate::stub;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +112,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Puts everything into a layer. Directories that the image has already are made as it has them.
+    /// Puts everything but the directories into a layer.
     pub fn fill(&self, layer: &mut LayerBuilder, shim: &Path, findings: &Findings) -> Result<(), Failure> {
         for (path, file) in &self.libraries {
             let path = real(findings, path)?;
@@ -125,6 +127,11 @@ impl Plan {
                 layer.file(&real(findings, path)?, 0o644, Content::Bytes(text.clone()));
             }
         }
+        Ok(())
+    }
+
+    /// Makes the directories above all that is in a layer as the image has them.
+    pub fn parents(&self, layer: &mut LayerBuilder, findings: &Findings) -> Result<(), Failure> {
         for parent in layer.parents() {
             if let Some(metadata) = findings.directory(&parent) {
                 layer.directory(&parent, metadata);
@@ -135,6 +142,29 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// The path of the library itself.
+    pub fn shim(&self) -> Option<&str> {
+        self.libraries.iter().find(|(_, file)| matches!(file, File::Shim)).map(|(path, _)| path.as_str())
+    }
+
+    /// The same files for the self-test, which knows no links. `library`: what the library holds.
+    pub fn added<'a>(&'a self, library: &'a [u8]) -> Vec<AddedFile<'a>> {
+        let libraries = self.libraries.iter().map(|(path, file)| AddedFile {
+            path: path.into(),
+            mode: 0o755,
+            content: match file {
+                File::Shim | File::Link(_) => Cow::Borrowed(library),
+                File::Stub(machine) => Cow::Owned(stub::library(*machine)),
+            },
+        });
+        let texts = [(names::PRELOAD_FILE, &self.preload_file), (names::CONF, &self.conf)];
+        let texts = texts.into_iter().filter_map(|(path, text)| {
+            let content = Cow::Borrowed(text.as_deref()?);
+            Some(AddedFile { path: path.into(), mode: 0o644, content })
+        });
+        libraries.chain(texts).collect()
     }
 
     /// The paths of what is put in, for people.

@@ -114,6 +114,8 @@ fn document(
         "ld_preload_intact": if load.contains(&"env") { Value::from(set) } else { Value::Null },
         "libraries": list,
         "privileged_programs": label(&config, names::PRIVILEGED),
+        "self_test": label(&config, names::SELF_TEST),
+        "static_programs": label(&config, names::STATIC),
         "base": { "manifest": label(&config, names::BASE_LABEL), "config": label(&config, names::BASE_CONFIG) },
     });
     Ok(document)
@@ -178,6 +180,10 @@ fn people(text: &mut String, title: &str, document: &Value) {
         line("library", format!("{} ({}), {intact}", word(&library["path"]), word(&library["abi"])));
     }
     line("privileged", format!("{} programs", word(&carried["privileged_programs"])));
+    line("self-test", word(&carried["self_test"]));
+    if !carried["static_programs"].is_null() {
+        line("static", word(&carried["static_programs"]));
+    }
     line("base", format!("manifest {}", word(&carried["base"]["manifest"])));
     line("", format!("config {}", word(&carried["base"]["config"])));
 }
