@@ -15,11 +15,8 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
             && !one.function.as_deref().is_some_and(is_way_out)
     });
     let one = all.min_by_key(|one| one.certainty)?;
-    let outcome = if has_page {
-        format!("{} fails", one.what.name())
-    } else {
-        "exit 139 (SIGSEGV)".to_string()
-    };
+    let outcome =
+        if has_page { format!("{} fails", one.what.name()) } else { "exit 139 (SIGSEGV)".to_string() };
     let bare = Bare { verdict: Verdict::Breaks, outcome };
     let under = match (rule("vsyscall"), unit.form) {
         _ if has_page || unit.is_privileged => Under::same(&bare),
@@ -34,7 +31,9 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
         }
         Some(_) => "run the image under evercall, or boot the host with vsyscall=emulate",
         None if has_page => "allow the call in the host's seccomp profile: the page asks it, too",
-        None if !unit.is_privileged => "boot the host with vsyscall=emulate: evercall needs memfd_create for a static program",
+        None if !unit.is_privileged => {
+            "boot the host with vsyscall=emulate: evercall needs memfd_create for a static program"
+        }
         None => "boot the host with vsyscall=emulate: a preload does not reach a setuid program",
     };
     let object = context.objects.get(one.object);
@@ -42,7 +41,10 @@ pub fn judge(unit: &Unit, uses: &Uses, context: &Context<'_>) -> Option<Finding>
         cause: "vsyscall".to_string(),
         class: Class::Vsyscall,
         title: if has_page {
-            format!("a filter of the host refuses {}, which the program asks by the vsyscall page", one.what.name())
+            format!(
+                "a filter of the host refuses {}, which the program asks by the vsyscall page",
+                one.what.name()
+            )
         } else {
             "the host has no vsyscall page, which the program jumps to for the time".to_string()
         },
