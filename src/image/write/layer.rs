@@ -83,12 +83,6 @@ impl LayerBuilder {
         self.things.insert(path.into(), (self.ours(mode), What::File(content)));
     }
 
-    /// Adds a file with an owner and a time of its own.
-    #[cfg(test)]
-    pub fn file_as(&mut self, path: &Path, metadata: Metadata, content: Content) {
-        self.things.insert(path.into(), (metadata, What::File(content)));
-    }
-
     /// Adds a symbolic link.
     pub fn symlink(&mut self, path: &Path, target: &Path) {
         self.things.insert(path.into(), (self.ours(0o777), What::Symlink(target.into())));
