@@ -179,14 +179,16 @@ fn a_layout_with_zstd_layers_is_read_by_platform() {
 }
 
 #[test]
-fn limits_are_errors_that_name_their_option() {
+fn limits_are_errors_that_name_the_limit() {
     let folder = TempDir::new().unwrap();
     layout(folder.path());
-    for (option, value) in [("--max-unpacked", "1K"), ("--max-entries", "0")] {
+    for (option, value, limit) in
+        [("--max-unpacked", "1K", "1024 bytes"), ("--max-entries", "0", "more than 0")]
+    {
         let output = check(&["--kernel", "6.12", option, value], folder.path());
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{option}: {said}");
-        assert!(said.contains(option), "{option}: {said}");
+        assert!(said.contains(limit), "{option}: {said}");
     }
 }
 
