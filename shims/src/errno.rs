@@ -96,6 +96,7 @@ mod tests {
         glibc.extend((-128isize).to_ne_bytes());
         // SAFETY: as above.
         assert_eq!(unsafe { arch::errno_offset(glibc.as_ptr() as usize) }, Some(-128));
+        // SAFETY: the byte can be read, and what begins otherwise is read no further.
         assert_eq!(unsafe { arch::errno_offset([0xc3u8].as_ptr() as usize) }, None);
     }
 }
