@@ -182,6 +182,7 @@ fn a_preload_of_the_environment_is_kept() {
         (json!(["A=1", "B=2"]), json!(["A=1", "B=2", format!("LD_PRELOAD={OURS}")])),
         (json!(["LD_PRELOAD=/opt/a.so", "B=2"]), json!([format!("LD_PRELOAD={OURS}:/opt/a.so"), "B=2"])),
         (json!(["LD_PRELOAD=a.so b.so"]), json!([format!("LD_PRELOAD={OURS}:a.so b.so")])),
+        (json!(["LD_PRELOAD=", "B=2"]), json!([format!("LD_PRELOAD={OURS}"), "B=2"])),
         (json!([]), json!([format!("LD_PRELOAD={OURS}")])),
         (Value::Null, json!([format!("LD_PRELOAD={OURS}")])),
     ]

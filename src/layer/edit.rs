@@ -198,16 +198,18 @@ pub fn remove_from_config(config: &mut Document) -> Result<Option<Removed>, Stri
             history.remove(ours);
         }
     }
-    if let Some(execution) = value.get_mut("config").and_then(Value::as_object_mut) {
-        if let Some(labels) = execution.get_mut("Labels").and_then(Value::as_object_mut) {
-            labels.retain(|name, _| !name.starts_with(names::PREFIX));
-        }
-        if let (Some(env), Some(preload)) = (execution.get_mut("Env").and_then(Value::as_array_mut), preload)
-        {
-            env.retain_mut(|entry| without(entry, &preload));
+    if let Some(labels) = value.pointer_mut("/config/Labels").and_then(Value::as_object_mut) {
+        labels.retain(|name, _| !name.starts_with(names::PREFIX));
+    }
+    // Ours alone, it may have been missing, or empty.
+    let mut kept_empty = value.clone();
+    for (value, keeps) in [(&mut value, false), (&mut kept_empty, true)] {
+        let env = value.pointer_mut("/config/Env").and_then(Value::as_array_mut);
+        if let (Some(env), Some(preload)) = (env, &preload) {
+            env.retain_mut(|entry| without(entry, preload) || keeps);
         }
     }
-    let values = emptied(vec![value], &["config"], "Labels");
+    let values = emptied(vec![value, kept_empty], &["config"], "Labels");
     let values = emptied(values, &["config"], "Env");
     let values = emptied(values, &[], "config");
     let exact = config.set_by_digest(values, base.as_deref()) && config.exact;
@@ -219,7 +221,10 @@ fn without(entry: &mut Value, preload: &str) -> bool {
     let Some(list) = entry.as_str().and_then(|text| text.strip_prefix("LD_PRELOAD=")) else { return true };
     // As it was put in: in front of the others, which stay as they are written.
     let rest = match list.strip_prefix(preload) {
-        Some("") => return false,
+        Some("") => {
+            *entry = "LD_PRELOAD=".into();
+            return false;
+        }
         Some(rest) if rest.starts_with([':', ' ']) => rest.get(1..).unwrap_or_default().to_string(),
         _ => {
             let others: Vec<&str> = list.split([':', ' ']).filter(|path| *path != preload).collect();

@@ -191,6 +191,14 @@ fn speaks_of_privilege(settings: &[u8]) -> bool {
 
 /// The content of a file that the image has already.
 fn present(findings: &Findings, path: &str) -> Result<Option<Vec<u8>>, Unfit> {
+    let lies_at = real(findings, path).map_err(Unfit::Error)?;
+    if lies_at != Path::new(path) {
+        // Only files of these names are kept by the scan.
+        return Err(Unfit::Error(Failure::new(format!(
+            "{path} is {} in this image, behind a symbolic link, and what is there is not known: nothing can be added to it",
+            shown(&lies_at)
+        ))));
+    }
     match findings.tree.at(Path::new(path)) {
         None => Ok(None),
         Some(node) if node.entry.kind == Kind::File => match &node.content {
