@@ -49,6 +49,36 @@ pub const LAYER: &[Section] = &[
         ],
     ),
     (
+        "THE SELF-TEST",
+        &[
+            (
+                "what runs",
+                "before anything is written, for each loader of the image one harmless program of it, else its entry point \
+                 with --version, else the loader with --list: once bare and once with the layer. The library must have \
+                 been loaded, the exit status must be the same, and the loader may say nothing new. Else nothing is \
+                 written, and the exit status is 1. Where no program can be run, --no-self-test is needed; the image says \
+                 in its label org.evercall.self-test which it was",
+            ),
+            (
+                "where",
+                "in user, mount, pid, network, ipc and uts namespaces of its own, with a root of its own that holds what \
+                 the program needs and no more, without capabilities and without a network, under limits of time, \
+                 memory and processes. As root, it runs as nobody",
+            ),
+        ],
+    ),
+    (
+        "STATIC PROGRAMS",
+        &[(
+            "--static",
+            "a copy with the same path, mode, owner and time, which names the library as its ELF interpreter. Its \
+                 calls of the vsyscall page are answered, and RLIMIT_NOFILE is capped; its other calls stay its own. \
+                 Without GLOB: programs that hold an address of that page. Not copied, and told: programs with setuid, \
+                 setgid, file capabilities or a signature, packed ones, those with data behind the ELF file, with a \
+                 second hard link, or without a program header to spare",
+        )],
+    ),
+    (
         "LOADING",
         &[
             (
