@@ -302,7 +302,11 @@ fn the_json_is_as_the_man_page_says() {
     let log = [steps("count", "text", "ustat"), b"2026-11-23T17:31:02.000000Z old[9] trap: ustat\n".to_vec()]
         .concat();
     let sums = json(&log);
-    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let names = |value: &serde_json::Value| {
+        let mut names: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    };
     let sum = ["count", "first", "from_summaries", "last"];
     assert_eq!(sums["version"], 1);
     assert_eq!(sums["by"], serde_json::json!(["rule", "program", "result"]));
