@@ -187,7 +187,7 @@ fn a_library_that_does_harm_is_refused_in_time_and_nothing_is_left() {
              __attribute__((constructor)) static void f(void) {{ prctl(PR_SET_NAME, \"{mark}\"); {does} }}"
         );
         let library = tree.compile_beside("harm.so", &source, &["cc", "-shared", "-fPIC"]);
-        fails(&tree, self_test(&tree, &tree.root(), &library).args(["--memory", "128"]), &[why]);
+        fails(&tree, self_test(&tree, &tree.root(), &library).args(["--memory", "256"]), &[why]);
         let left = fs::read_dir("/proc").unwrap().filter(|entry| {
             let comm = entry.as_ref().unwrap().path().join("comm");
             fs::read_to_string(comm).is_ok_and(|comm| comm.trim_end() == mark)
