@@ -344,7 +344,7 @@ impl Work<'_> {
         let created = change.config.value.get("created").and_then(|created| created.as_str());
         let addition = Addition {
             diff_id: &layer.diff_id,
-            created: settings.source_date.map(rfc3339).or_else(|| created.map(str::to_string)),
+            created: settings.source_date.map(write::date).or_else(|| created.map(str::to_string)),
             preload: plan.load.env().then_some(plan.preload.as_str()),
             labels,
         };
@@ -465,34 +465,4 @@ impl Work<'_> {
 fn title(image: &Image, variant: &Variant) -> String {
     let name = variant.reference.as_deref().map_or_else(|| image.name.clone(), |name| shown(Path::new(name)));
     format!("{name} ({})", variant.platform)
-}
-
-/// Seconds since 1970 as a config has them: `1970-01-01T00:00:00Z`.
-fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86400, seconds % 86400);
-    // Days since 0000-03-01, in eras of 400 years: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + carry;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn dates_are_those_of_date() {
-        for (seconds, date) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_700_000_000, "2023-11-14T22:13:20Z"),
-            (253_402_300_799, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(super::rfc3339(seconds), date);
-        }
-    }
 }
