@@ -16,6 +16,7 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod generate;
+mod glob;
 mod hook;
 mod image;
 mod launch;
