@@ -201,6 +201,17 @@ pub struct Present {
 }
 
 impl Report {
+    /// The findings as they are told: what breaks, what degrades, and what is the same on every host.
+    pub fn sections(&self) -> [Vec<&Group>; 3] {
+        let groups = |verdict, everywhere| {
+            let is_in = |group: &&Group| {
+                group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict)
+            };
+            self.findings.iter().filter(is_in).collect()
+        };
+        [groups(Verdict::Breaks, false), groups(Verdict::Degrades, false), groups(Verdict::Works, true)]
+    }
+
     /// Sums up.
     pub fn new(
         target: &Target,

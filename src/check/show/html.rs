@@ -156,15 +156,8 @@ fn map(report: &Report, page: &mut String) {
 }
 
 fn findings(report: &Report, page: &mut String) {
-    let sections = [
-        ("What breaks, and why", Verdict::Breaks, false),
-        ("What degrades", Verdict::Degrades, false),
-        ("The same on every host", Verdict::Works, true),
-    ];
-    for (title, verdict, everywhere) in sections {
-        let is_in =
-            |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
-        let groups: Vec<&Group> = report.findings.iter().filter(is_in).collect();
+    let titles = ["What breaks, and why", "What degrades", "The same on every host"];
+    for (title, groups) in titles.into_iter().zip(report.sections()) {
         if groups.is_empty() {
             continue;
         }

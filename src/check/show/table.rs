@@ -72,24 +72,17 @@ pub fn text(report: &Report, files: bool, terminal: Option<usize>) -> String {
     let _ = write!(verdict, "{}", report.verdict.summary);
     let lines = wrap(&verdict, width - 12);
     let _ = writeln!(out, "{:<12}{}", "VERDICT", lines.join(&format!("\n{:12}", "")));
-    let sections = [
-        ("BREAKS", Verdict::Breaks, false),
-        ("DEGRADES", Verdict::Degrades, false),
-        ("ON EVERY HOST", Verdict::Works, true),
-    ];
-    for (title, verdict, everywhere) in sections {
-        let is_in =
-            |group: &&Group| group.everywhere == everywhere && (everywhere || group.bare.verdict == verdict);
-        let groups: Vec<&Group> = report.findings.iter().filter(is_in).collect();
+    let titles = ["BREAKS", "DEGRADES", "ON EVERY HOST"];
+    for (title, groups) in titles.into_iter().zip(report.sections()) {
         if groups.is_empty() {
             continue;
         }
         let _ = writeln!(out, "\n{title}");
         // What is probably no trouble, or is not the host's, gets a line.
-        for group in &groups {
-            if everywhere && !files {
+        for group in groups {
+            if group.everywhere && !files {
                 brief(report, group, width, &mut out);
-            } else if verdict == Verdict::Degrades && !files {
+            } else if group.bare.verdict == Verdict::Degrades && !files {
                 degrades(group, width, &mut out);
             } else {
                 group_text(report, group, files, width, &mut out);
