@@ -3,10 +3,10 @@
 use std::path::Path;
 
 /// The folder of the libraries. Below it they lie by what `$LIB` is to their loader.
-pub const FOLDER: &str = "/usr/lib/evercall";
+pub use crate::libraries::HOME as FOLDER;
 
 /// The file of a library.
-pub const LIBRARY: &str = "libevercall.so";
+pub use crate::library::NAME as LIBRARY;
 
 /// The list of preloads that glibc reads.
 pub const PRELOAD_FILE: &str = "/etc/ld.so.preload";

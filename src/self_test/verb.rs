@@ -16,10 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Where the library is in the image.
-const LIBRARY: &str = "/usr/lib/evercall/libevercall.so";
-
-/// Findings, as everywhere in the command.
-const FINDINGS: u8 = 2;
+use crate::libraries::PLAIN_PRELOAD as LIBRARY;
 
 /// Carries out `evercall self-test`.
 pub fn self_test(options: &SelfTestOptions) -> Result<(), Failure> {
@@ -103,7 +100,7 @@ pub fn self_test(options: &SelfTestOptions) -> Result<(), Failure> {
         Verdict::Passed => Ok(()),
         Verdict::Failed(why) | Verdict::NotTested(why) => {
             let mut failure = Failure::new(why);
-            failure.status = FINDINGS;
+            failure.status = Failure::FINDINGS;
             Err(failure)
         }
     }
