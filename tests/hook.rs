@@ -7,23 +7,13 @@ mod debian;
 mod node;
 
 use common::{bare, command, shim, succeed, text};
-use node::{ASKED, Node, is_translated};
+use node::{ASKED, LEGACY, Node, is_translated, node};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 const STAGES: [&str; 2] = ["precreate", "createContainer"];
 const RUNTIMES: [&str; 2] = ["runc", "crun"];
-const LEGACY: [&str; 2] = ["/opt/legacy", "release"];
-
-macro_rules! node {
-    () => {
-        match Node::new() {
-            Ok(node) => node,
-            Err(reason) => skip!("{reason}"),
-        }
-    };
-}
 
 #[test]
 fn an_annotated_container_gets_the_library_and_another_does_not() {

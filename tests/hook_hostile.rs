@@ -8,22 +8,11 @@ mod debian;
 mod node;
 
 use common::{bare, command, shim, succeed, text};
-use node::{ASKED, Node, is_translated, link, listing, outside};
+use node::{ASKED, LEGACY, Node, is_translated, link, listing, node, outside};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-
-const LEGACY: [&str; 2] = ["/opt/legacy", "release"];
-
-macro_rules! node {
-    () => {
-        match Node::new() {
-            Ok(node) => node,
-            Err(reason) => skip!("{reason}"),
-        }
-    };
-}
 
 fn fifo(path: impl AsRef<Path>) {
     succeed(Command::new("mkfifo").arg(path.as_ref()));

@@ -13,6 +13,22 @@ use tempfile::TempDir;
 /// The annotation that asks for evercall.
 pub const ASKED: &str = "--annotation=org.evercall.inject=true";
 
+/// The program that is run, and its argument.
+pub const LEGACY: [&str; 2] = ["/opt/legacy", "release"];
+
+/// A node; the test is skipped where there can be none.
+#[allow(unused_macros)]
+macro_rules! node {
+    () => {
+        match Node::new() {
+            Ok(node) => node,
+            Err(reason) => skip!("{reason}"),
+        }
+    };
+}
+#[allow(unused_imports)]
+pub(crate) use node;
+
 /// What is run before podman in a mount namespace of its own: crun 1.8 refuses a machine that has cgroup v2 beside v1;
 /// CDI specifications are looked for in /run/cdi. INSTALLED is a folder whose usr/ lies over /usr, as after an
 /// installation, and whose log/ stands for /var/log.
